@@ -1,0 +1,142 @@
+-- 002-ingest.sql - what the helper calls.  Each function runs with the rights of
+-- the schema's owner, so that exabgp_pg_writer needs nothing but these and INSERT.
+
+-- bgp.ensure_peer: the peer_id of this peer of this collector, made if new.
+CREATE OR REPLACE FUNCTION bgp.ensure_peer(collector text, peer_address inet, peer_asn bigint,
+    local_address inet, local_asn bigint, seen timestamptz)
+RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	id	int;
+BEGIN
+	LOOP
+		SELECT p.peer_id INTO id FROM bgp.peer p
+		WHERE p.collector = $1
+		  AND p.peer_address IS NOT DISTINCT FROM $2
+		  AND p.peer_asn IS NOT DISTINCT FROM $3
+		  AND p.local_address IS NOT DISTINCT FROM $4;
+		EXIT WHEN FOUND;
+		INSERT INTO bgp.peer (collector, peer_address, peer_asn, local_address,
+		    local_asn, first_seen, last_seen)
+		VALUES ($1, $2, $3, $4, $5, $6, $6)
+		ON CONFLICT DO NOTHING
+		RETURNING bgp.peer.peer_id INTO id;
+		EXIT WHEN FOUND;
+	END LOOP;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION bgp.ensure_peer(text, inet, bigint, inet, bigint, timestamptz) IS
+    'peer_id of a peer, created if new';
+
+-- bgp.ensure_partition: makes the leaf of this peer and UTC day if it is missing;
+-- true if it did.  CREATE and ATTACH rather than CREATE ... PARTITION OF: ATTACH takes
+-- SHARE UPDATE EXCLUSIVE on the parent, which neither COPY nor SELECT waits for.
+CREATE OR REPLACE FUNCTION bgp.ensure_partition(peer_id int, day date)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning AS $$
+DECLARE
+	top	text := format('route_event_%s', $1);
+	leaf	text := format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD'));
+BEGIN
+	IF to_regclass('bgp.' || quote_ident(leaf)) IS NOT NULL THEN
+		RETURN false;
+	END IF;
+	IF NOT EXISTS (SELECT FROM bgp.peer p WHERE p.peer_id = $1) THEN
+		RAISE EXCEPTION 'there is no peer %', $1 USING ERRCODE = 'foreign_key_violation';
+	END IF;
+	-- one creator at a time; the others then find it made
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	IF to_regclass('bgp.' || quote_ident(top)) IS NULL THEN
+		EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY RANGE (ts)', top);
+		EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', top);
+		EXECUTE format('ALTER TABLE bgp.route_event ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', top, $1);
+	END IF;
+	IF to_regclass('bgp.' || quote_ident(leaf)) IS NOT NULL THEN
+		RETURN false;
+	END IF;
+	-- insert-only: vacuum for the visibility map and freezing, seldom
+	EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.%I INCLUDING ALL)
+	    WITH (autovacuum_vacuum_insert_scale_factor = 0.5, autovacuum_analyze_scale_factor = 0.2)', leaf, top);
+	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	EXECUTE format('ALTER TABLE bgp.%I ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', top, leaf,
+	    to_char($2, 'YYYY-MM-DD') || ' 00:00:00+00', to_char($2 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION bgp.ensure_partition(int, date) IS
+    'makes the partition of bgp.route_event for one peer and UTC day; true if it was missing';
+
+-- bgp.ingest_open: where to go on loading this journal.  Waits for a commit of the
+-- helper's last connection that may still be under way, so that its outcome is known.
+-- schema_version: the newest that this database has.
+CREATE OR REPLACE FUNCTION bgp.ingest_open(journal_id uuid, collector text,
+    OUT segment bigint, OUT "position" bigint, OUT events int, OUT seq bigint, OUT schema_version int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO bgp.ingest_position AS i (journal_id, collector) VALUES ($1, $2)
+	ON CONFLICT (journal_id) DO UPDATE SET collector = excluded.collector;
+	SELECT i.segment, i.position, i.events, i.seq INTO $3, $4, $5, $6
+	FROM bgp.ingest_position i WHERE i.journal_id = $1;
+	SELECT max(v.version) INTO $7 FROM bgp.schema_version v;
+END
+$$;
+COMMENT ON FUNCTION bgp.ingest_open(uuid, text) IS
+    'position from which the helper goes on loading its journal';
+
+-- bgp.ingest_peers: what the helper must remember of the peers of a collector.
+CREATE OR REPLACE FUNCTION bgp.ingest_peers(collector text)
+RETURNS TABLE (peer_id int, peer_address inet, peer_asn bigint, local_address inet,
+    exabgp_pid bigint, line_counter bigint, last_seen timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT p.peer_id, p.peer_address, p.peer_asn, p.local_address, p.exabgp_pid,
+	    p.line_counter, p.last_seen
+	FROM bgp.peer p WHERE p.collector = $1
+$$;
+COMMENT ON FUNCTION bgp.ingest_peers(text) IS 'peers of a collector with their last line counters';
+
+-- bgp.ingest_commit: last statement of every batch.  Moves the journal's position
+-- from where the batch began to where it ended and notes what it says of peers; the
+-- arrays run in parallel, one element a peer, NULL where nothing is new.  If the
+-- position is not where the batch began, another connection has loaded it: the error
+-- (SQLSTATE EP001) undoes the batch and makes the helper ask where to go on.
+CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
+    from_segment bigint, from_position bigint, from_events int,
+    to_segment bigint, to_position bigint, to_events int, to_seq bigint,
+    new_rows bigint, new_errors bigint, new_gaps bigint,
+    journal_bytes bigint, oldest_pending timestamptz,
+    peer_ids int[], last_seen timestamptz[], pids bigint[], counters bigint[],
+    states text[], states_since timestamptz[], router_ids inet[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	UPDATE bgp.ingest_position i
+	SET segment = $5, position = $6, events = $7, seq = $8,
+	    rows_total = i.rows_total + $9, errors_total = i.errors_total + $10,
+	    gaps_total = i.gaps_total + $11, journal_bytes = $12,
+	    oldest_pending = $13, last_commit = clock_timestamp()
+	WHERE i.journal_id = $1 AND i.segment = $2 AND i.position = $3 AND i.events = $4;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'journal % is not at segment % position % event %', $1, $2, $3, $4
+		    USING ERRCODE = 'EP001';
+	END IF;
+	IF cardinality($14) > 0 THEN
+		UPDATE bgp.peer p
+		SET last_seen = greatest(p.last_seen, u.seen),
+		    exabgp_pid = coalesce(u.pid, p.exabgp_pid),
+		    line_counter = coalesce(u.counter, p.line_counter),
+		    state = coalesce(u.state, p.state),
+		    state_since = CASE WHEN u.state IS NULL OR u.state = p.state
+			THEN p.state_since ELSE u.since END,
+		    router_id = coalesce(u.router, p.router_id)
+		FROM unnest($14, $15, $16, $17, $18, $19, $20)
+		    AS u (id, seen, pid, counter, state, since, router)
+		WHERE p.peer_id = u.id;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[]) IS
+    'moves the position of a journal in the transaction of the rows it gave';

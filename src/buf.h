@@ -1,0 +1,25 @@
+/* buf.h - a byte buffer that grows. */
+#ifndef BUF_H
+#define BUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+	unsigned char	*data;
+	size_t		 length;
+	size_t		 size;
+};
+
+/* makes room for n more bytes; ends the program if there is no memory (sizes are bounded by callers) */
+void	buf_reserve(struct buf *, size_t n);
+void	buf_add(struct buf *, const void *, size_t);
+void	buf_free(struct buf *);
+
+static inline void
+buf_clear(struct buf *b)
+{
+	b->length = 0;
+}
+
+#endif

@@ -1,0 +1,853 @@
+/*
+ * The index of a segment has one line a record, of words separated by spaces:
+ *
+ *	start OFFSET TIME PID
+ *	block OFFSET LENGTH LINES CRC32 TIME
+ *	gap OFFSET FROM TO LINES BYTES REASON...
+ *	stop OFFSET TIME REASON...
+ *	clear OFFSET REASON...		(nothing was left to load)
+ *
+ * OFFSET is where in the segment it belongs; times are microseconds since 1970 in
+ * UTC; CRC32 is zlib's of the block's bytes, in hexadecimal.  A block is whole lines.
+ * Its line is written after its bytes: bytes without one are those of a crash.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "intake.h"
+#include "journal.h"
+#include "log.h"
+#include "message.h"
+
+#define SEGMENT_BYTES		((uint64_t)16 * 1024 * 1024)
+#define SEGMENT_BYTES_MIN	((uint64_t)8 * 1024)
+#define BLOCK_BYTES		((size_t)1024 * 1024)	/* written at once, if lines are not longer */
+#define BACKLOG_BYTES		((uint64_t)64 * 1024 * 1024)	/* of a file being loaded */
+#define END_OF_INPUT		"end of input"
+#define SYNC_MS			1000
+#define RETRY_MS		250
+
+struct segment {
+	uint64_t	number;
+	uint64_t	bytes;		/* of lines that may be read */
+	uint64_t	disk_bytes;	/* with the index */
+	bool		finished;	/* nothing will be added */
+	bool		trusted;	/* written by this run: checksums need not be verified */
+};
+
+struct journal {
+	struct journal_config config;
+	struct intake	*intake;
+	uint64_t	 segment_bytes;
+	pthread_t	 thread;
+
+	/* the writing thread's own */
+	int		 directory_fd;
+	int		 lock_fd;
+	int		 data_fd;
+	int		 index_fd;
+	bool		 dirty;
+	long long	 synced_ms;
+	struct log_repeat trouble;
+	bool		 gap_held;	/* taken from the intake, not yet written */
+	struct intake_gap gap;
+
+	pthread_mutex_t	 lock;		/* what follows */
+	pthread_cond_t	 wake;
+	bool		 stopping;
+	bool		 open;
+	bool		 ended;
+	bool		 unclean;
+	char		 id[JOURNAL_ID_SIZE];
+	struct segment	*segments;	/* in order of number */
+	size_t		 segments_count;
+	size_t		 segments_size;
+	struct journal_position released;
+};
+
+void
+journal_segment_name(char *name, uint64_t number, const char *suffix)
+{
+	snprintf(name, JOURNAL_NAME_SIZE, "%012" PRIu64 ".%s", number, suffix);
+}
+
+/* --- the list of segments, under the lock ------------------------------------------ */
+
+static struct segment *
+segment_last(struct journal *j)
+{
+	return j->segments_count > 0 ? &j->segments[j->segments_count - 1] : NULL;
+}
+
+static void
+segment_add(struct journal *j, const struct segment *s)
+{
+	if (j->segments_count == j->segments_size) {
+		struct buf grown = { .data = (unsigned char *)j->segments,
+			.length = j->segments_count * sizeof(*s), .size = j->segments_size * sizeof(*s) };
+
+		buf_reserve(&grown, 64 * sizeof(*s));
+		j->segments = (struct segment *)grown.data;
+		j->segments_size = grown.size / sizeof(*s);
+	}
+	j->segments[j->segments_count++] = *s;
+}
+
+static uint64_t
+disk_bytes(const struct journal *j)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < j->segments_count; i++)
+		total += j->segments[i].disk_bytes;
+	return total;
+}
+
+static uint64_t
+backlog_from(const struct journal *j, const struct journal_position *p)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < j->segments_count; i++) {
+		const struct segment *s = &j->segments[i];
+
+		if (s->number > p->segment)
+			total += s->bytes;
+		else if (s->number == p->segment && s->bytes > p->offset)
+			total += s->bytes - p->offset;
+	}
+	return total;
+}
+
+static void
+changed(struct journal *j)
+{
+	j->config.on_change(j->config.arg);
+}
+
+/* --- opening ------------------------------------------------------------------------- */
+
+static int
+make_directories(const char *path)
+{
+	char copy[PATH_MAX];
+	char *p;
+
+	if (strlen(path) >= sizeof(copy)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(copy, path);
+	for (p = copy + 1; *p != '\0'; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, 0755) == -1 && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	return mkdir(copy, 0700) == -1 && errno != EEXIST ? -1 : 0;
+}
+
+/* random, version 4 (RFC 9562 section 5.4) */
+static int
+id_make(char *id)
+{
+	uint8_t r[16];
+	size_t i, n = 0;
+
+	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		return -1;
+	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
+	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+	for (i = 0; i < sizeof(r); i++)
+		n += (size_t)snprintf(id + n, JOURNAL_ID_SIZE - n, "%s%02x",
+		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", r[i]);
+	return 0;
+}
+
+static bool
+id_valid(const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < JOURNAL_ID_SIZE - 1; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? id[i] != '-' : strchr("0123456789abcdef", id[i]) == NULL)
+			return false;
+	return true;
+}
+
+/* reads the journal's id, or makes one; in the directory before the first segment is */
+static int
+id_open(int directory_fd, char *id)
+{
+	int fd = openat(directory_fd, "id", O_RDONLY | O_CLOEXEC), rc = -1;
+
+	memset(id, 0, JOURNAL_ID_SIZE);
+	if (fd != -1) {
+		if (read(fd, id, JOURNAL_ID_SIZE - 1) == JOURNAL_ID_SIZE - 1 && id_valid(id))
+			rc = 0;
+		else
+			errno = EINVAL;
+		close(fd);
+		return rc;
+	}
+	if (errno != ENOENT || id_make(id) == -1)
+		return -1;
+	fd = openat(directory_fd, "id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	if (write(fd, id, JOURNAL_ID_SIZE - 1) == JOURNAL_ID_SIZE - 1 && write(fd, "\n", 1) == 1 && fsync(fd) == 0)
+		rc = 0;
+	if (close(fd) == -1 || rc == -1 || renameat(directory_fd, "id.new", directory_fd, "id") == -1)
+		return -1;
+	return fsync(directory_fd);
+}
+
+static int
+compare_segments(const void *a, const void *b)
+{
+	const struct segment *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static uint64_t
+file_bytes(int directory_fd, uint64_t number, const char *suffix)
+{
+	char name[JOURNAL_NAME_SIZE];
+	struct stat st;
+
+	journal_segment_name(name, number, suffix);
+	return fstatat(directory_fd, name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* the segments that earlier runs left */
+static int
+segments_scan(struct journal *j)
+{
+	int fd = openat(j->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory;
+	struct dirent *entry;
+
+	if (fd == -1 || (directory = fdopendir(fd)) == NULL) {
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	j->segments_count = 0;
+	while ((entry = readdir(directory)) != NULL) {
+		struct segment s = { .finished = true };
+		char *end;
+
+		s.number = strtoull(entry->d_name, &end, 10);
+		if (end != entry->d_name + 12 || strcmp(end, ".jsonl") != 0 || s.number == 0)
+			continue;
+		s.bytes = file_bytes(j->directory_fd, s.number, "jsonl");
+		s.disk_bytes = s.bytes + file_bytes(j->directory_fd, s.number, "index");
+		segment_add(j, &s);
+	}
+	closedir(directory);
+	if (j->segments_count > 1)
+		qsort(j->segments, j->segments_count, sizeof(*j->segments), compare_segments);
+	return 0;
+}
+
+/* true if the index of the last segment ends with the end of input */
+static bool
+stopped_cleanly(struct journal *j)
+{
+	struct segment *last = segment_last(j);
+	char name[JOURNAL_NAME_SIZE], tail[256];
+	bool clean = false;
+	ssize_t n;
+	int fd;
+
+	if (last == NULL)
+		return true;	/* nothing was ever read */
+	journal_segment_name(name, last->number, "index");
+	if ((fd = openat(j->directory_fd, name, O_RDONLY | O_CLOEXEC)) == -1)
+		return false;
+	if (lseek(fd, -(off_t)sizeof(tail) + 1, SEEK_END) == -1)
+		lseek(fd, 0, SEEK_SET);
+	if ((n = read(fd, tail, sizeof(tail) - 1)) > 0) {
+		tail[n] = '\0';
+		clean = strstr(tail, " " END_OF_INPUT "\n") != NULL;
+	}
+	close(fd);
+	return clean;
+}
+
+static void
+segment_close(struct journal *j)
+{
+	if (j->data_fd != -1) {
+		if (j->dirty && fdatasync(j->data_fd) == -1)
+			log_warn("could not sync the journal: %s", strerror(errno));
+		close(j->data_fd);
+	}
+	if (j->index_fd != -1)
+		close(j->index_fd);
+	j->data_fd = j->index_fd = -1;
+	j->dirty = false;
+}
+
+static int
+write_all(int fd, const char *data, size_t n)
+{
+	while (n > 0) {
+		ssize_t written = write(fd, data, n);
+
+		if (written == -1 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return -1;
+		data += written;
+		n -= (size_t)written;
+	}
+	return 0;
+}
+
+/* begins the next segment, with a first index line */
+static int
+segment_begin(struct journal *j, const char *index_line)
+{
+	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE];
+	struct segment s = { .trusted = true }, *last;
+
+	segment_close(j);
+	pthread_mutex_lock(&j->lock);
+	last = segment_last(j);
+	s.number = last == NULL ? 1 : last->number + 1;
+	pthread_mutex_unlock(&j->lock);
+	journal_segment_name(data, s.number, "jsonl");
+	journal_segment_name(index, s.number, "index");
+	/* the index first: a data file without index would look like that of a crash */
+	j->index_fd = openat(j->directory_fd, index, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (j->index_fd == -1 || write_all(j->index_fd, index_line, strlen(index_line)) == -1)
+		goto failed;
+	j->data_fd = openat(j->directory_fd, data, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (j->data_fd == -1)
+		goto failed;
+	j->dirty = true;
+	s.disk_bytes = strlen(index_line);
+	pthread_mutex_lock(&j->lock);
+	if ((last = segment_last(j)) != NULL)
+		last->finished = true;
+	segment_add(j, &s);
+	pthread_mutex_unlock(&j->lock);
+	return 0;
+failed:
+	if (j->index_fd != -1)
+		unlinkat(j->directory_fd, index, 0);
+	segment_close(j);
+	return -1;
+}
+
+static int
+begin_start(struct journal *j)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "start 0 %" PRId64 " %ld\n", clock_wall_us(), (long)getpid());
+	return segment_begin(j, line);
+}
+
+static void
+trouble(struct journal *j, const char *what)
+{
+	if (log_repeat_due(&j->trouble))
+		log_error("could not %s the journal \"%s\": %s; input is kept in memory, %llu tries so far",
+		    what, j->config.directory, strerror(errno), j->trouble.count);
+}
+
+static void
+trouble_over(struct journal *j)
+{
+	if (j->trouble.count > 0)
+		log_info("the journal \"%s\" can be written again after %llu tries", j->config.directory, j->trouble.count);
+	log_repeat_reset(&j->trouble);
+}
+
+/* true once the directory is ours and its first segment of this run is begun */
+static bool
+journal_open(struct journal *j)
+{
+	char id[JOURNAL_ID_SIZE];
+
+	if (j->directory_fd == -1) {
+		if (make_directories(j->config.directory) == -1 ||
+		    (j->directory_fd = open(j->config.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+			trouble(j, "open");
+			return false;
+		}
+	}
+	if (j->lock_fd == -1 &&
+	    (j->lock_fd = openat(j->directory_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1)
+		goto failed;
+	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK)
+			goto failed;
+		if (log_repeat_due(&j->trouble))
+			log_warn("waiting for another helper that owns the journal \"%s\"; input is kept in memory",
+			    j->config.directory);
+		return false;
+	}
+	if (id_open(j->directory_fd, id) == -1 || segments_scan(j) == -1)
+		goto failed;
+	j->unclean = !stopped_cleanly(j);
+	if (begin_start(j) == -1)
+		goto failed;
+	trouble_over(j);
+	pthread_mutex_lock(&j->lock);
+	memcpy(j->id, id, sizeof(j->id));
+	j->open = true;
+	pthread_mutex_unlock(&j->lock);
+	return true;
+failed:
+	trouble(j, "open");
+	close(j->directory_fd);
+	if (j->lock_fd != -1)
+		close(j->lock_fd);
+	j->directory_fd = j->lock_fd = -1;
+	return false;
+}
+
+/* --- writing -------------------------------------------------------------------------- */
+
+/* of the bytes there are, how many make whole lines of at most this many, or one line */
+static size_t
+whole_lines(const struct iovec pieces[2], size_t total, size_t most)
+{
+	const char *first = pieces[0].iov_base, *second = pieces[1].iov_base, *p;
+	size_t within = total < most ? total : most, n;
+
+	if (within == total)
+		return total;
+	if (within > pieces[0].iov_len) {
+		n = within - pieces[0].iov_len;
+		if ((p = memrchr(second, '\n', n)) != NULL)
+			return pieces[0].iov_len + (size_t)(p - second) + 1;
+		within = pieces[0].iov_len;
+	}
+	if ((p = memrchr(first, '\n', within)) != NULL)
+		return (size_t)(p - first) + 1;
+	/* one line is longer */
+	if ((p = memchr(first, '\n', pieces[0].iov_len)) != NULL)
+		return (size_t)(p - first) + 1;
+	p = memchr(second, '\n', pieces[1].iov_len);
+	return p == NULL ? total : pieces[0].iov_len + (size_t)(p - second) + 1;
+}
+
+static uint64_t
+count_lines(const char *p, size_t n)
+{
+	const char *end = p + n;
+	uint64_t lines = 0;
+
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		lines++;
+		p++;
+	}
+	return lines;
+}
+
+/* back to what was there before a block that could not be written */
+static void
+undo(struct journal *j, uint64_t data_bytes, uint64_t index_bytes)
+{
+	int saved = errno;
+
+	if (ftruncate(j->data_fd, (off_t)data_bytes) == -1 || ftruncate(j->index_fd, (off_t)index_bytes) == -1)
+		segment_close(j);	/* a torn block ends this segment: the next try begins another */
+	errno = saved;
+}
+
+static int
+write_block(struct journal *j, const struct iovec pieces[2], size_t bytes)
+{
+	struct iovec parts[2] = { pieces[0], pieces[1] };
+	uint64_t offset, index_bytes, lines;
+	struct segment *s;
+	char line[160];
+	uLong crc;
+	int n;
+
+	if (parts[0].iov_len > bytes)
+		parts[0].iov_len = bytes;
+	parts[1].iov_len = bytes - parts[0].iov_len;
+	pthread_mutex_lock(&j->lock);
+	s = segment_last(j);
+	offset = s->bytes;
+	index_bytes = s->disk_bytes - s->bytes;
+	pthread_mutex_unlock(&j->lock);
+
+	crc = crc32(0, parts[0].iov_base, (uInt)parts[0].iov_len);
+	crc = crc32(crc, parts[1].iov_base, (uInt)parts[1].iov_len);
+	lines = count_lines(parts[0].iov_base, parts[0].iov_len) + count_lines(parts[1].iov_base, parts[1].iov_len);
+	n = snprintf(line, sizeof(line), "block %" PRIu64 " %zu %" PRIu64 " %08lx %" PRId64 "\n", offset, bytes, lines,
+	    crc, clock_wall_us());
+	if (write_all(j->data_fd, parts[0].iov_base, parts[0].iov_len) == -1 ||
+	    write_all(j->data_fd, parts[1].iov_base, parts[1].iov_len) == -1 ||
+	    write_all(j->index_fd, line, (size_t)n) == -1) {
+		undo(j, offset, index_bytes);
+		return -1;
+	}
+	j->dirty = true;
+	pthread_mutex_lock(&j->lock);
+	s = segment_last(j);
+	s->bytes += bytes;
+	s->disk_bytes += bytes + (size_t)n;
+	pthread_mutex_unlock(&j->lock);
+	return 0;
+}
+
+/* ends the segment under way with an index line, or begins one with it */
+static int
+write_gap(struct journal *j)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "gap 0 %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64
+	    " the journal could not be written or was full\n",
+	    j->gap.from_us, j->gap.to_us, j->gap.lines, j->gap.bytes);
+	return segment_begin(j, line);
+}
+
+static void
+sync_if_due(struct journal *j, bool now)
+{
+	long long ms = clock_monotonic_ms();
+
+	if (!j->dirty || j->data_fd == -1 || (!now && ms - j->synced_ms < SYNC_MS))
+		return;
+	if (fdatasync(j->data_fd) == -1 || fdatasync(j->index_fd) == -1)
+		trouble(j, "sync");
+	else
+		j->dirty = false;
+	j->synced_ms = clock_monotonic_ms();
+}
+
+/* may this many bytes be added? Logs once if not */
+static bool
+has_room(struct journal *j, size_t bytes)
+{
+	uint64_t used, backlog;
+
+	pthread_mutex_lock(&j->lock);
+	used = disk_bytes(j);
+	backlog = backlog_from(j, &j->released);
+	pthread_mutex_unlock(&j->lock);
+	if (j->config.lossless && backlog > BACKLOG_BYTES)
+		return false;
+	if (used + bytes <= j->config.max_bytes)
+		return true;
+	if (!j->config.lossless && log_repeat_due(&j->trouble))
+		log_error("the journal \"%s\" is full: %" PRIu64 " of %" PRIu64 " bytes; input is kept in memory, then dropped",
+		    j->config.directory, used, j->config.max_bytes);
+	return false;
+}
+
+/* moves what the intake has; false if it could not */
+static bool
+move_lines(struct journal *j)
+{
+	struct iovec pieces[2];
+	struct segment *last;
+	size_t total, bytes;
+	bool full;
+
+	while ((total = intake_peek(j->intake, pieces)) > 0) {
+		bytes = whole_lines(pieces, total, BLOCK_BYTES < j->segment_bytes ? BLOCK_BYTES : j->segment_bytes);
+		if (!has_room(j, bytes))
+			return false;
+		pthread_mutex_lock(&j->lock);
+		last = segment_last(j);
+		full = last->bytes > 0 && last->bytes + bytes > j->segment_bytes;
+		pthread_mutex_unlock(&j->lock);
+		if (((full || j->data_fd == -1) && segment_begin(j, "") == -1) || write_block(j, pieces, bytes) == -1) {
+			trouble(j, "write");
+			return false;
+		}
+		trouble_over(j);
+		intake_consume(j->intake, bytes);
+		changed(j);
+		sync_if_due(j, false);
+	}
+	if (j->gap_held || intake_take_gap(j->intake, &j->gap)) {
+		j->gap_held = true;
+		if (write_gap(j) == -1) {
+			trouble(j, "write");
+			return false;
+		}
+		j->gap_held = false;
+		changed(j);
+	}
+	return true;
+}
+
+static bool
+is_stopping(struct journal *j)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&j->lock);
+	stopping = j->stopping;
+	pthread_mutex_unlock(&j->lock);
+	return stopping;
+}
+
+/* waits, but not for a journal that is to stop or that got room */
+static void
+pause_ms(struct journal *j, unsigned int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&j->lock);
+	if (!j->stopping)
+		pthread_cond_timedwait(&j->wake, &j->lock, &until);
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void
+write_stop(struct journal *j)
+{
+	struct segment *s;
+	char line[160];
+	int n;
+
+	if (j->index_fd == -1)
+		return;
+	pthread_mutex_lock(&j->lock);
+	s = segment_last(j);
+	n = snprintf(line, sizeof(line), "stop %" PRIu64 " %" PRId64 " %s\n", s->bytes, clock_wall_us(),
+	    intake_saw_eof(j->intake) ? END_OF_INPUT : "signal");
+	pthread_mutex_unlock(&j->lock);
+	if (write_all(j->index_fd, line, (size_t)n) == -1)
+		log_warn("could not write the end of the journal: %s", strerror(errno));
+	else {
+		pthread_mutex_lock(&j->lock);
+		segment_last(j)->disk_bytes += (size_t)n;
+		pthread_mutex_unlock(&j->lock);
+	}
+}
+
+static void *
+journal_run(void *arg)
+{
+	struct journal *j = arg;
+
+	while (!is_stopping(j) && !journal_open(j))
+		pause_ms(j, RETRY_MS);
+	changed(j);
+	while (!is_stopping(j)) {
+		if (!intake_wait(j->intake, SYNC_MS / 2)) {
+			sync_if_due(j, false);
+			continue;
+		}
+		if (!move_lines(j)) {
+			sync_if_due(j, false);
+			pause_ms(j, j->config.lossless ? 10 : RETRY_MS);
+		} else if (intake_ended(j->intake))
+			break;
+	}
+	if (j->open && intake_ended(j->intake)) {
+		write_stop(j);
+		sync_if_due(j, true);
+		pthread_mutex_lock(&j->lock);
+		j->ended = true;
+		segment_last(j)->finished = true;
+		pthread_mutex_unlock(&j->lock);
+		changed(j);
+	} else
+		sync_if_due(j, true);
+	return NULL;
+}
+
+struct journal *
+journal_start(const struct journal_config *config, struct intake *intake)
+{
+	struct journal *j = calloc(1, sizeof(*j));
+	pthread_condattr_t attr;
+	int error;
+
+	if (j == NULL) {
+		log_error("could not start the journal: out of memory");
+		return NULL;
+	}
+	j->config = *config;
+	j->intake = intake;
+	j->segment_bytes = config->max_bytes / 8;
+	if (j->segment_bytes > SEGMENT_BYTES)
+		j->segment_bytes = SEGMENT_BYTES;
+	if (j->segment_bytes < SEGMENT_BYTES_MIN)
+		j->segment_bytes = SEGMENT_BYTES_MIN;
+	j->directory_fd = j->lock_fd = j->data_fd = j->index_fd = -1;
+	pthread_mutex_init(&j->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	if ((error = pthread_create(&j->thread, NULL, journal_run, j)) != 0) {
+		log_error("could not start the journal: %s", strerror(error));
+		free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void
+journal_free(struct journal *j)
+{
+	if (j == NULL)
+		return;
+	pthread_mutex_lock(&j->lock);
+	j->stopping = true;
+	pthread_cond_signal(&j->wake);
+	pthread_mutex_unlock(&j->lock);
+	pthread_join(j->thread, NULL);
+	segment_close(j);
+	if (j->directory_fd != -1)
+		close(j->directory_fd);
+	if (j->lock_fd != -1)
+		close(j->lock_fd);
+	free(j->segments);
+	pthread_cond_destroy(&j->wake);
+	pthread_mutex_destroy(&j->lock);
+	free(j);
+}
+
+bool
+journal_id(struct journal *j, char *id)
+{
+	bool open;
+
+	pthread_mutex_lock(&j->lock);
+	open = j->open;
+	if (open)
+		memcpy(id, j->id, sizeof(j->id));
+	pthread_mutex_unlock(&j->lock);
+	return open;
+}
+
+bool
+journal_unclean(struct journal *j)
+{
+	return j->unclean;	/* set before journal_id gives true */
+}
+
+bool
+journal_ended(struct journal *j)
+{
+	bool ended;
+
+	pthread_mutex_lock(&j->lock);
+	ended = j->ended;
+	pthread_mutex_unlock(&j->lock);
+	return ended;
+}
+
+uint64_t
+journal_backlog(struct journal *j, const struct journal_position *p)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&j->lock);
+	bytes = backlog_from(j, p);
+	pthread_mutex_unlock(&j->lock);
+	return bytes;
+}
+
+bool
+journal_extent(struct journal *j, uint64_t from, struct journal_extent *extent)
+{
+	bool found = false;
+	size_t i;
+
+	pthread_mutex_lock(&j->lock);
+	for (i = 0; i < j->segments_count && !found; i++) {
+		const struct segment *s = &j->segments[i];
+
+		if (s->number < from)
+			continue;
+		found = true;
+		extent->number = s->number;
+		extent->bytes = s->bytes;
+		extent->finished = s->finished;
+		extent->trusted = s->trusted;
+	}
+	pthread_mutex_unlock(&j->lock);
+	return found;
+}
+
+/* --- giving space back ------------------------------------------------------------------ */
+
+static void
+segment_remove(struct journal *j, uint64_t number)
+{
+	char name[JOURNAL_NAME_SIZE];
+
+	journal_segment_name(name, number, "jsonl");
+	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
+		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+	journal_segment_name(name, number, "index");
+	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
+		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+}
+
+void
+journal_release(struct journal *j, const struct journal_position *p)
+{
+	uint64_t number;
+
+	for (;;) {
+		pthread_mutex_lock(&j->lock);
+		j->released = *p;
+		number = j->segments_count > 1 && j->segments[0].finished ? j->segments[0].number : 0;
+		if (number != 0 && number < p->segment) {
+			j->segments_count--;
+			memmove(j->segments, j->segments + 1, j->segments_count * sizeof(*j->segments));
+		} else
+			number = 0;
+		pthread_cond_signal(&j->wake);
+		pthread_mutex_unlock(&j->lock);
+		if (number == 0)
+			return;
+		segment_remove(j, number);
+	}
+}
+
+void
+journal_clear(struct journal *j)
+{
+	struct journal_position end;
+
+	/* an empty segment stays, so that numbers go on from here, and how the run ended */
+	if (segment_begin(j, intake_saw_eof(j->intake) ? "clear 0 " END_OF_INPUT "\n" : "clear 0 signal\n") == -1)
+		return;
+	segment_close(j);
+	end.segment = segment_last(j)->number;
+	end.offset = 0;
+	journal_release(j, &end);
+}

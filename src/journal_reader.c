@@ -1,0 +1,380 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "buf.h"
+#include "journal_reader.h"
+#include "log.h"
+#include "message.h"
+
+#define KEPT_BYTES	((size_t)2 * 1024 * 1024)	/* of the buffer, after a longer line */
+#define BLOCK_MAX	(MESSAGE_LINE_MAX + 2)
+#define RAW_BYTES	((size_t)1024 * 1024)		/* read at once where there is no index */
+
+struct journal_reader {
+	struct journal	*journal;
+	const char	*directory;
+	struct journal_position cursor;		/* of what is read next */
+	bool		 sought;		/* and the place may be gone */
+	uint64_t	 segment;		/* open one, 0 if none */
+	bool		 trusted;
+	int		 fd;
+	FILE		*index;
+	char		*index_line;
+	size_t		 index_size;
+	bool		 index_held;		/* index_line is to be looked at again */
+	uint64_t	 covered;		/* bytes of the segment that are dealt with */
+	struct buf	 block;			/* whole lines */
+	size_t		 block_at;		/* of the next one */
+	uint64_t	 block_offset;		/* in the segment */
+	int64_t		 block_time_us;
+};
+
+struct journal_reader *
+journal_reader_new(struct journal *journal, const char *directory)
+{
+	struct journal_reader *r = calloc(1, sizeof(*r));
+
+	if (r != NULL) {
+		r->journal = journal;
+		r->directory = directory;
+		r->fd = -1;
+	}
+	return r;
+}
+
+static void
+segment_close(struct journal_reader *r)
+{
+	if (r->fd != -1)
+		close(r->fd);
+	if (r->index != NULL)
+		fclose(r->index);
+	r->fd = -1;
+	r->index = NULL;
+	r->index_held = false;
+	r->segment = 0;
+	r->covered = 0;
+	buf_clear(&r->block);
+	r->block_at = 0;
+}
+
+void
+journal_reader_free(struct journal_reader *r)
+{
+	if (r == NULL)
+		return;
+	segment_close(r);
+	free(r->index_line);
+	buf_free(&r->block);
+	free(r);
+}
+
+void
+journal_reader_seek(struct journal_reader *r, const struct journal_position *p)
+{
+	segment_close(r);
+	r->cursor = *p;
+	r->sought = true;
+}
+
+static void
+record_init(struct journal_reader *r, struct journal_record *rec, enum journal_type type)
+{
+	memset(rec, 0, offsetof(struct journal_record, text));
+	rec->text[0] = '\0';
+	rec->type = type;
+	rec->position = rec->next = r->cursor;
+	rec->time_us = rec->from_us = rec->to_us = rec->lines = rec->bytes = MESSAGE_NO_NUMBER;
+}
+
+/* a gap up to here in the segment */
+static void
+gap(struct journal_reader *r, struct journal_record *rec, uint64_t end, const char *why)
+{
+	record_init(r, rec, JOURNAL_GAP);
+	rec->bytes = (int64_t)(end - r->cursor.offset);
+	snprintf(rec->text, sizeof(rec->text), "%s: segment %" PRIu64 " of the journal, bytes %" PRIu64 " to %" PRIu64,
+	    why, r->segment, r->cursor.offset, end);
+	r->cursor.offset = end;
+	r->covered = end;
+	rec->next = r->cursor;
+	log_error("%s", rec->text);
+}
+
+static FILE *
+open_file(struct journal_reader *r, const char *suffix, int *fd)
+{
+	char name[JOURNAL_NAME_SIZE], path[PATH_MAX];
+	FILE *file = NULL;
+
+	journal_segment_name(name, r->segment, suffix);
+	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, r->directory, name);
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd != -1 && suffix[0] == 'i' && (file = fdopen(*fd, "r")) == NULL)
+		close(*fd);
+	if (*fd == -1 && errno != ENOENT)
+		log_error("could not open \"%s\": %s", path, strerror(errno));
+	return file;
+}
+
+/* opens the segment of the cursor or the one after it; a missing one in between is a gap, true */
+static bool
+segment_open(struct journal_reader *r, const struct journal_extent *extent, struct journal_record *rec)
+{
+	uint64_t expected = r->cursor.segment;
+	int index_fd;
+
+	if (extent->number != expected) {
+		r->cursor.segment = extent->number;
+		r->cursor.offset = 0;
+	}
+	r->segment = extent->number;
+	r->trusted = extent->trusted;
+	open_file(r, "jsonl", &r->fd);
+	r->index = open_file(r, "index", &index_fd);
+	/* the segment that was committed last may be gone, as all before it */
+	if (r->sought && expected != 0)
+		expected++;
+	r->sought = false;
+	if (expected != 0 && extent->number > expected) {
+		record_init(r, rec, JOURNAL_GAP);
+		snprintf(rec->text, sizeof(rec->text), "segments %" PRIu64 " to %" PRIu64 " of the journal are missing",
+		    expected, extent->number - 1);
+		log_error("%s", rec->text);
+		return true;
+	}
+	return false;
+}
+
+/* reads part of the segment into block; false if it is not all there */
+static bool
+load(struct journal_reader *r, uint64_t offset, size_t length)
+{
+	size_t done = 0;
+
+	if (r->block.size > KEPT_BYTES && length <= KEPT_BYTES)
+		buf_free(&r->block);
+	buf_clear(&r->block);
+	r->block_at = 0;
+	buf_reserve(&r->block, length);
+	while (done < length) {
+		ssize_t n = pread(r->fd, r->block.data + done, length - done, (off_t)(offset + done));
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	r->block_offset = offset;
+	if (done < length)
+		return false;
+	r->block.length = length;
+	return true;
+}
+
+/* next whole line of the index; false at its end, which may be for now */
+static bool
+index_next(struct journal_reader *r)
+{
+	long at;
+	ssize_t n;
+
+	if (r->index == NULL)
+		return false;
+	if (r->index_held) {
+		r->index_held = false;
+		return true;
+	}
+	at = ftell(r->index);
+	n = getline(&r->index_line, &r->index_size, r->index);
+	if (n > 0 && r->index_line[n - 1] == '\n') {
+		r->index_line[n - 1] = '\0';
+		return true;
+	}
+	clearerr(r->index);
+	fseek(r->index, at, SEEK_SET);
+	return false;
+}
+
+/* bytes of which the index says nothing, written just before a crash: lines, and a gap where one is cut off */
+static bool
+raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
+{
+	unsigned char *newline;
+	uint64_t left;
+	size_t length;
+
+	if (r->cursor.offset > r->covered)	/* dealt with before a seek */
+		r->covered = r->cursor.offset < end ? r->cursor.offset : end;
+	if (r->covered == end)
+		return false;
+	left = end - r->covered;
+	length = left < RAW_BYTES ? (size_t)left : RAW_BYTES;
+	r->cursor.offset = r->covered;
+	for (;;) {
+		if (!load(r, r->covered, length)) {
+			gap(r, rec, end, "could not be read");
+			return true;
+		}
+		newline = memrchr(r->block.data, '\n', length);
+		if (newline != NULL || length == left || length >= BLOCK_MAX)
+			break;
+		length = left < BLOCK_MAX ? (size_t)left : BLOCK_MAX;
+	}
+	r->block_time_us = MESSAGE_NO_NUMBER;
+	if (newline == NULL) {
+		buf_clear(&r->block);
+		gap(r, rec, end, "a line cut off when it was written");
+		rec->lines = 1;
+		return true;
+	}
+	r->block.length = (size_t)(newline - r->block.data) + 1;
+	r->covered += r->block.length;
+	return false;
+}
+
+/* the block that an index line tells of; true if it is a gap instead */
+static bool
+block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t lines, unsigned long crc,
+    int64_t time_us, struct journal_record *rec)
+{
+	uint64_t end = offset + length;
+
+	if (end <= r->cursor.offset) {	/* dealt with before a seek */
+		r->covered = end;
+		return false;
+	}
+	if (length > BLOCK_MAX || !load(r, offset, (size_t)length) ||
+	    (!r->trusted && crc32(0, r->block.data, (uInt)length) != crc)) {
+		buf_clear(&r->block);
+		if (r->cursor.offset < offset)
+			r->cursor.offset = offset;
+		gap(r, rec, end, "damaged or missing");
+		rec->lines = lines;
+		rec->from_us = rec->to_us = rec->time_us = time_us;
+		return true;
+	}
+	r->block_time_us = time_us;
+	if (r->cursor.offset > offset)
+		r->block_at = (size_t)(r->cursor.offset - offset);
+	r->cursor.offset = offset + r->block_at;
+	r->covered = end;
+	return false;
+}
+
+/* start, stop and gap */
+static bool
+event_next(struct journal_reader *r, const char *line, struct journal_record *rec)
+{
+	int at = 0;
+	uint64_t offset;
+
+	if (sscanf(line, "start %" SCNu64, &offset) == 1) {
+		record_init(r, rec, JOURNAL_START);
+		sscanf(line, "start %*u %" SCNd64 " %n", &rec->time_us, &at);
+	} else if (sscanf(line, "stop %" SCNu64, &offset) == 1) {
+		record_init(r, rec, JOURNAL_STOP);
+		sscanf(line, "stop %*u %" SCNd64 " %n", &rec->time_us, &at);
+	} else if (sscanf(line, "gap %" SCNu64, &offset) == 1) {
+		record_init(r, rec, JOURNAL_GAP);
+		sscanf(line, "gap %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %n", &rec->from_us, &rec->to_us,
+		    &rec->lines, &rec->bytes, &at);
+	} else
+		return false;
+	if (offset < r->cursor.offset)
+		return false;
+	r->cursor.offset = offset;
+	rec->position = rec->next = r->cursor;
+	snprintf(rec->text, sizeof(rec->text), "%s", line + at);
+	return true;
+}
+
+/* offset and, for a block, the end of what an index line is about */
+static bool
+index_parse(const char *line, uint64_t *offset, uint64_t *length)
+{
+	*length = 0;
+	return sscanf(line, "block %" SCNu64 " %" SCNu64, offset, length) == 2 ||
+	    sscanf(line, "%*[a-z] %" SCNu64, offset) == 1;
+}
+
+/* one step: true if it gave a record */
+static bool
+index_step(struct journal_reader *r, const struct journal_extent *extent, struct journal_record *rec, bool *more)
+{
+	uint64_t offset, length;
+	int64_t lines = 0, time_us = MESSAGE_NO_NUMBER;
+	unsigned long crc = 0;
+
+	*more = true;
+	if (!index_next(r)) {
+		if (!extent->finished) {
+			*more = false;
+			return false;
+		}
+		if (r->covered < extent->bytes)
+			return raw_next(r, extent->bytes, rec);
+		segment_close(r);
+		r->cursor.segment = extent->number + 1;
+		r->cursor.offset = 0;
+		return false;
+	}
+	if (!index_parse(r->index_line, &offset, &length)) {
+		log_warn("segment %" PRIu64 " of the journal has a damaged index line", r->segment);
+		return false;
+	}
+	if (offset + length > extent->bytes && !extent->finished) {
+		r->index_held = true;	/* its bytes are about to be published */
+		*more = false;
+		return false;
+	}
+	if (offset > r->covered && offset <= extent->bytes) {
+		r->index_held = true;
+		return raw_next(r, offset, rec);
+	}
+	if (length == 0)
+		return event_next(r, r->index_line, rec);
+	sscanf(r->index_line, "block %*u %*u %" SCNd64 " %lx %" SCNd64, &lines, &crc, &time_us);
+	return block_next(r, offset, length, lines, crc, time_us, rec);
+}
+
+bool
+journal_reader_next(struct journal_reader *r, struct journal_record *rec)
+{
+	struct journal_extent extent;
+	const unsigned char *line, *newline;
+	bool more = true;
+
+	while (more) {
+		if (r->block_at < r->block.length) {
+			line = r->block.data + r->block_at;
+			newline = memchr(line, '\n', r->block.length - r->block_at);
+			record_init(r, rec, JOURNAL_LINE);
+			rec->line = (const char *)line;
+			rec->length = newline == NULL ? r->block.length - r->block_at : (size_t)(newline - line);
+			rec->time_us = r->block_time_us;
+			r->block_at += rec->length + (newline != NULL);
+			r->cursor.offset = r->block_offset + r->block_at;
+			rec->next = r->cursor;
+			return true;
+		}
+		if (!journal_extent(r->journal, r->segment != 0 ? r->segment : r->cursor.segment, &extent))
+			break;
+		if (r->segment == 0 && segment_open(r, &extent, rec))
+			return true;
+		if (index_step(r, &extent, rec, &more))
+			return true;
+	}
+	record_init(r, rec, JOURNAL_NOTHING);
+	return false;
+}

@@ -1,0 +1,642 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "decode.h"
+#include "journal.h"
+#include "journal_reader.h"
+#include "loader.h"
+#include "log.h"
+#include "peer.h"
+#include "store.h"
+
+#define TURN_LINES	64			/* decoded before the socket has a turn */
+#define BATCH_BYTES	((size_t)12 * 1024 * 1024)	/* whatever the number of rows */
+#define DAY_US		INT64_C(86400000000)
+
+/* what decoding waits for */
+enum wait { WAIT_NOTHING, WAIT_JOURNAL, WAIT_STORE };
+
+struct loader {
+	struct loader_config config;
+	struct journal	*journal;
+	struct journal_reader *reader;
+	struct decoder	*decoder;
+	struct store	*store;
+	struct peers	*peers;
+	uv_timer_t	 timer;		/* the age of the batch */
+	uv_idle_t	 idle;		/* runs while there is something to decode */
+	int		 handles;	/* of these two, open */
+	bool		 opened;	/* the store has been told of the journal */
+	bool		 ready;		/* the database said where to go on */
+	bool		 hurry;
+	bool		 last;
+	bool		 loaded_told;
+
+	struct batch	 batches[2];
+	struct batch	*filling;
+	struct batch	*under_way;	/* NULL if none */
+	uint64_t	 batch_number;
+
+	/* the record being turned into events */
+	struct journal_record record;
+	bool		 record_open;
+	const struct message *message;	/* of a line */
+	size_t		 next_event;	/* of the record */
+	bool		 gap_told;	/* before the line */
+	struct journal_position at;	/* where events are counted */
+	int32_t		 events_at;	/* so many there so far */
+	int32_t		 skip;		/* of them the database has these */
+	int64_t		 journaled_us;	/* when the last record was written */
+
+	/* a batch that was refused is halved until the row at fault is alone */
+	size_t		 row_limit;	/* 0: none */
+	struct batch_position first_row;	/* of the batch being filled */
+	struct batch_position under_way_first_row;
+	bool		 poisoned;	/* the row there was refused */
+	unsigned int	 poison_tries;
+	struct batch_position poison;
+	char		 poison_why[512];
+
+	bool		 text_encoder_told;
+	struct log_repeat quarantine;
+	struct loader_stats stats;
+};
+
+static void	run(struct loader *);
+
+/* --- the store's callbacks ----------------------------------------------------------- */
+
+static void
+on_peer(void *arg, const struct peer_key *key, int32_t id, int64_t pid, int64_t counter, int64_t last_us)
+{
+	struct loader *l = arg;
+	struct peer *p;
+
+	if (l->ready) {		/* the first one: all that was known may be wrong */
+		l->ready = false;
+		peers_clear(l->peers);
+	}
+	if ((p = peers_get(l->peers, key)) == NULL)
+		return;
+	p->id = id;
+	p->pid = pid;
+	p->counter = counter;
+	p->last_us = last_us;
+}
+
+/* begins anew from what the database has */
+static void
+on_open(void *arg, const struct batch_position *position, int64_t seq)
+{
+	struct loader *l = arg;
+
+	if (l->ready)		/* no peers came */
+		peers_clear(l->peers);
+	l->ready = true;
+	l->under_way = NULL;
+	l->record_open = false;
+	l->at = position->journal;
+	l->events_at = 0;
+	l->skip = position->events;
+	journal_reader_seek(l->reader, &position->journal);
+	batch_begin(l->filling, ++l->batch_number, position, seq);
+	log_debug("loading from segment %" PRIu64 " offset %" PRIu64 " event %d", position->journal.segment,
+	    position->journal.offset, position->events);
+	run(l);
+}
+
+static bool
+same_position(const struct batch_position *a, const struct batch_position *b)
+{
+	return a->journal.segment == b->journal.segment && a->journal.offset == b->journal.offset &&
+	    a->events == b->events;
+}
+
+static void
+on_rejected(void *arg, const char *why)
+{
+	struct loader *l = arg;
+	size_t rows = l->under_way != NULL ? batch_rows(l->under_way) : 0;
+
+	if (rows > 1) {
+		l->row_limit = rows / 2;
+		log_debug("PostgreSQL refused one of %zu rows: %s", rows, why);
+		return;
+	}
+	if (l->poisoned && same_position(&l->poison, &l->under_way_first_row))
+		l->poison_tries++;
+	else
+		l->poison_tries = 0;
+	l->poisoned = true;
+	l->poison = l->under_way_first_row;
+	snprintf(l->poison_why, sizeof(l->poison_why), "PostgreSQL refused a row of this line: %s", why);
+	log_warn("%s", l->poison_why);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct loader *l = arg;
+
+	if (l->under_way != NULL && store_is_ready(l->store)) {
+		struct batch *b = l->under_way;
+
+		l->under_way = NULL;
+		l->stats.rows += b->rows[BATCH_ROUTES] + b->rows[BATCH_SESSIONS];
+		l->stats.errors += b->rows[BATCH_ERRORS];
+		l->stats.gaps += b->rows[BATCH_GAPS];
+		l->stats.batches++;
+		journal_release(l->journal, &b->to.journal);
+		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
+			l->row_limit *= 2;
+			if (l->row_limit > l->config.batch_rows)
+				l->row_limit = 0;
+		}
+	}
+	run(l);
+}
+
+/* --- events to rows --------------------------------------------------------------------- */
+
+static int64_t
+event_time(const struct loader *l)
+{
+	if (l->message != NULL && l->message->time_us != MESSAGE_NO_NUMBER)
+		return l->message->time_us;
+	return l->record.time_us != MESSAGE_NO_NUMBER ? l->record.time_us : clock_wall_us();
+}
+
+/*
+ * The next event of this place: true if it is to become a row now.  False if the
+ * database has it already, or refused it: then it becomes an error, at last nothing.
+ */
+static bool
+event_begin(struct loader *l)
+{
+	struct batch_position here = { l->at, l->events_at };
+
+	l->events_at++;
+	if (l->events_at <= l->skip)
+		return false;
+	if (batch_rows(l->filling) == 0)
+		l->first_row = here;
+	if (!l->poisoned || !same_position(&here, &l->poison))
+		return true;
+	if (l->poison_tries == 0)
+		batch_error(l->filling, event_time(l), l->config.collector,
+		    l->record.line != NULL ? l->record.line : "", l->record.line != NULL ? l->record.length : 0,
+		    l->poison_why);
+	else if (l->poison_tries == 1)
+		batch_gap(l->filling, l->config.collector, event_time(l), event_time(l), 1, (int64_t)l->record.length,
+		    "PostgreSQL refused a row, and the note of it as well", 0);
+	else
+		log_error("could not store an event in any form: it is skipped");
+	return false;
+}
+
+static void
+event_end(struct loader *l)
+{
+	l->filling->to.journal = l->at;
+	l->filling->to.events = l->events_at;
+}
+
+static bool
+is_full(const struct loader *l)
+{
+	size_t rows = batch_rows(l->filling);
+
+	return rows >= l->config.batch_rows || (l->row_limit > 0 && rows >= l->row_limit) ||
+	    batch_bytes(l->filling) >= BATCH_BYTES || l->filling->lines >= 100 * (size_t)l->config.batch_rows;
+}
+
+static void
+gap_event(struct loader *l, int64_t from_us, int64_t to_us, int64_t lines, int64_t bytes, const char *why, int32_t peer_id)
+{
+	if (event_begin(l))
+		batch_gap(l->filling, l->config.collector, from_us, to_us, lines, bytes, why, peer_id);
+	event_end(l);
+}
+
+static void
+quarantine_event(struct loader *l)
+{
+	const struct message *m = l->message;
+
+	if (event_begin(l))
+		batch_error(l->filling, event_time(l), l->config.collector, l->record.line, l->record.length, m->reason);
+	event_end(l);
+	if (m->text_encoder && !l->text_encoder_told) {
+		l->text_encoder_told = true;
+		log_warn("ExaBGP writes text, not JSON: set \"encoder json\" in its process section");
+	} else if (log_repeat_due(&l->quarantine))
+		log_warn("quarantined a line: %s (%llu so far, see bgp.ingest_error)", m->reason, l->quarantine.count);
+}
+
+static void
+session_event(struct loader *l, struct peer *p)
+{
+	const struct message *m = l->message;
+
+	if (event_begin(l))
+		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, m->event, m->family,
+		    m->detail);
+	event_end(l);
+	if (p == NULL)
+		return;
+	if (m->state != PEER_STATE_SAME) {
+		batch_peer(l->filling, p);
+		p->state = m->state;
+		p->state_us = event_time(l);
+		p->up = m->state == PEER_STATE_UP;
+	}
+	if (m->router_id.family != 0) {
+		batch_peer(l->filling, p);
+		p->router_id = m->router_id;
+	}
+}
+
+static void
+peer_unknown(void *arg, struct peer *p)
+{
+	struct loader *l = arg;
+
+	batch_peer(l->filling, p);
+	p->state = PEER_STATE_UNKNOWN;
+	p->state_us = l->record.time_us;
+	p->up = false;
+}
+
+/* of the helper itself */
+static void
+helper_event(struct loader *l, const char *event)
+{
+	char detail[300];
+	const char *p;
+
+	/* our own words, but read from disk */
+	for (p = l->record.text; *p != '\0'; p++)
+		if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+			l->record.text[p - l->record.text] = '?';
+	snprintf(detail, sizeof(detail), l->record.type == JOURNAL_START ? "{\"pid\":\"%s\"}" : "{\"reason\":\"%s\"}",
+	    l->record.text);
+	if (event_begin(l))
+		batch_session(l->filling, event_time(l), 0, l->config.collector, event, NULL, detail);
+	event_end(l);
+	/* what happened while no helper was there is not known */
+	if (l->record.type == JOURNAL_START)
+		peers_each(l->peers, peer_unknown, l);
+}
+
+/* the peer of a message, with an id: false if the store must be asked first */
+static bool
+peer_ready(struct loader *l, struct peer *p, enum wait *wait)
+{
+	if (p->id != 0)
+		return true;
+	*wait = WAIT_STORE;
+	if (store_is_ready(l->store)) {
+		p->last_us = l->message->time_us;
+		store_ensure_peer(l->store, p);
+	}
+	return false;
+}
+
+static bool
+partition_ready(struct loader *l, struct peer *p, enum wait *wait)
+{
+	int64_t day = l->message->time_us / DAY_US;
+
+	if (peer_day_ready(p, day))
+		return true;
+	*wait = WAIT_STORE;
+	if (store_is_ready(l->store))
+		store_ensure_partition(l->store, p, day);
+	return false;
+}
+
+/* rows of an UPDATE; false if it has more than the batch may take, or the store must be asked */
+static bool
+route_events(struct loader *l, struct peer *p, enum wait *wait)
+{
+	const struct message *m = l->message;
+
+	if (!partition_ready(l, p, wait))
+		return false;
+	if (!p->up) {
+		batch_peer(l->filling, p);
+		p->state = PEER_STATE_UP;
+		p->state_us = m->time_us;
+		p->up = true;
+	}
+	batch_next_message(l->filling);
+	while (l->next_event < m->routes_count) {
+		if (is_full(l))
+			return false;
+		if (event_begin(l))
+			batch_route(l->filling, m->time_us, p->id, &m->routes[l->next_event]);
+		event_end(l);
+		l->next_event++;
+	}
+	return true;
+}
+
+/*
+ * The events of a line.  The peer's counter is noted at its end only: a batch may end
+ * in the middle, and what is decoded again after that must give the same events.
+ */
+static bool
+line_events(struct loader *l, enum wait *wait)
+{
+	const struct message *m = l->message;
+	struct peer *p = NULL;
+	int64_t missed;
+	char why[160];
+
+	if (m->has_peer)
+		p = m->kind == MESSAGE_ERROR ? peers_find(l->peers, &m->peer) : peers_get(l->peers, &m->peer);
+	if (m->has_peer && p == NULL && m->kind != MESSAGE_ERROR) {
+		static struct message too_many;
+
+		too_many = *m;
+		too_many.kind = MESSAGE_ERROR;
+		too_many.reason = "more peers than a collector may have";
+		l->message = &too_many;
+		quarantine_event(l);
+		return true;
+	}
+	if (p != NULL && !peer_ready(l, p, wait))
+		return false;
+	if (p != NULL && !l->gap_told && (missed = peer_missed_lines(p, m->pid, m->counter)) > 0) {
+		if (is_full(l))
+			return false;
+		snprintf(why, sizeof(why), "ExaBGP counted %" PRId64 " lines of this peer that did not arrive (%" PRId64
+		    " to %" PRId64 ")", missed, p->counter + 1, m->counter - 1);
+		gap_event(l, p->last_us, m->time_us, missed, MESSAGE_NO_NUMBER, why, p->id);
+		l->gap_told = true;
+	}
+	switch (m->kind) {
+	case MESSAGE_IGNORED:
+		break;
+	case MESSAGE_ROUTES:
+		if (!route_events(l, p, wait))
+			return false;
+		break;
+	case MESSAGE_SESSION:
+		session_event(l, p);
+		break;
+	case MESSAGE_ERROR:
+		quarantine_event(l);
+		break;
+	}
+	if (p != NULL) {
+		batch_peer(l->filling, p);
+		peer_note_line(p, m->pid, m->counter);
+		if (m->time_us != MESSAGE_NO_NUMBER)
+			p->last_us = m->time_us;
+	}
+	return true;
+}
+
+/* the events of the open record; false if it must be gone on with later */
+static bool
+record_events(struct loader *l, enum wait *wait)
+{
+	const struct journal_record *r = &l->record;
+
+	switch (r->type) {
+	case JOURNAL_LINE:
+		if (!line_events(l, wait))
+			return false;
+		break;
+	case JOURNAL_START:
+		helper_event(l, "start");
+		break;
+	case JOURNAL_STOP:
+		helper_event(l, "stop");
+		break;
+	case JOURNAL_GAP:
+		gap_event(l, r->from_us, r->to_us, r->lines, r->bytes, r->text, 0);
+		break;
+	case JOURNAL_NOTHING:
+		break;
+	}
+	l->filling->lines++;
+	if (r->next.segment != r->position.segment || r->next.offset != r->position.offset) {
+		l->filling->to.journal = r->next;
+		l->filling->to.events = 0;
+	}
+	return true;
+}
+
+/* --- filling and sending ------------------------------------------------------------------ */
+
+static bool
+record_open(struct loader *l)
+{
+	if (!journal_reader_next(l->reader, &l->record))
+		return false;
+	l->record_open = true;
+	l->next_event = 0;
+	l->gap_told = false;
+	l->message = NULL;
+	if (l->record.time_us != MESSAGE_NO_NUMBER)
+		l->journaled_us = l->record.time_us;
+	if (l->record.position.segment != l->at.segment || l->record.position.offset != l->at.offset) {
+		l->at = l->record.position;
+		l->events_at = 0;
+		l->skip = 0;
+	}
+	if (l->record.type == JOURNAL_LINE) {
+		l->stats.lines++;
+		if (l->config.on_line != NULL)
+			l->config.on_line(l->config.arg, l->record.line, l->record.length);
+		l->message = decoder_line(l->decoder, l->record.line, l->record.length);
+	}
+	return true;
+}
+
+/* decodes until there is nothing, the batch is full, the store must answer, or others want a turn */
+static enum wait
+fill(struct loader *l)
+{
+	enum wait wait = WAIT_NOTHING;
+	int turn;
+
+	for (turn = 0; turn < TURN_LINES; turn++) {
+		if (is_full(l))
+			return WAIT_STORE;
+		if (!l->record_open && !record_open(l))
+			return WAIT_JOURNAL;
+		if (l->filling->first_ms == 0)
+			l->filling->first_ms = clock_monotonic_ms();
+		if (!record_events(l, &wait))
+			return WAIT_STORE;
+		l->record_open = false;
+	}
+	return WAIT_NOTHING;
+}
+
+static void
+submit(struct loader *l)
+{
+	struct batch *b = l->filling, *other = b == &l->batches[0] ? &l->batches[1] : &l->batches[0];
+
+	b->backlog_bytes = journal_backlog(l->journal, &b->to.journal);
+	b->pending_us = b->backlog_bytes > 0 ? l->journaled_us : MESSAGE_NO_NUMBER;
+	batch_seal(b);
+	l->under_way = b;
+	l->under_way_first_row = l->first_row;
+	l->filling = other;
+	batch_begin(other, ++l->batch_number, &b->to, b->seq);
+	store_load(l->store, b);
+}
+
+static void
+on_idle(uv_idle_t *handle)
+{
+	run(handle->data);
+}
+
+static void
+on_timer(uv_timer_t *handle)
+{
+	run(handle->data);
+}
+
+static void
+run(struct loader *l)
+{
+	enum wait wait;
+	long long age;
+	bool is_due;
+
+	if (!l->ready || l->handles < 2)
+		return;
+	wait = l->last ? WAIT_STORE : fill(l);
+	age = l->filling->first_ms == 0 ? 0 : clock_monotonic_ms() - l->filling->first_ms;
+	is_due = is_full(l) || l->hurry || age >= l->config.batch_ms || (wait == WAIT_JOURNAL && journal_ended(l->journal));
+	if (!l->last && is_due && !batch_is_empty(l->filling) && l->under_way == NULL && store_is_ready(l->store)) {
+		submit(l);
+		if (wait == WAIT_STORE)
+			wait = WAIT_NOTHING;	/* there is a new batch to fill */
+	}
+	if (wait == WAIT_NOTHING) {
+		uv_idle_start(&l->idle, on_idle);
+		return;
+	}
+	uv_idle_stop(&l->idle);
+	if (!batch_is_empty(l->filling) && !is_due)
+		uv_timer_start(&l->timer, on_timer, (uint64_t)(l->config.batch_ms - age), 0);
+	if (wait == WAIT_JOURNAL && batch_is_empty(l->filling) && l->under_way == NULL && !l->loaded_told &&
+	    journal_ended(l->journal) && journal_backlog(l->journal, &l->filling->to.journal) == 0) {
+		l->loaded_told = true;
+		l->config.on_loaded(l->config.arg);
+	}
+}
+
+/* --- what others ask for --------------------------------------------------------------------- */
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	(void)handle;
+}
+
+struct loader *
+loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config *config)
+{
+	struct loader *l = calloc(1, sizeof(*l));
+	struct store_config store = { .conninfo = config->conninfo, .collector = config->collector, .on_peer = on_peer,
+		.on_open = on_open, .on_ready = on_ready, .on_rejected = on_rejected };
+
+	if (l == NULL)
+		goto failed;
+	store.arg = l;
+	l->config = *config;
+	l->journal = journal;
+	l->filling = &l->batches[0];
+	l->decoder = decoder_new();
+	l->peers = peers_new();
+	l->reader = journal_reader_new(journal, config->spool);
+	if (l->decoder == NULL || l->peers == NULL || l->reader == NULL || uv_timer_init(loop, &l->timer) != 0 ||
+	    uv_idle_init(loop, &l->idle) != 0 || (l->store = store_new(loop, &store)) == NULL)
+		goto failed;
+	l->timer.data = l->idle.data = l;
+	l->handles = 2;
+	return l;
+failed:
+	log_error("could not set up loading: out of memory");
+	loader_free(l);
+	return NULL;
+}
+
+void
+loader_wake(struct loader *l)
+{
+	char id[JOURNAL_ID_SIZE];
+
+	if (!l->opened && journal_id(l->journal, id)) {
+		l->opened = true;
+		store_open(l->store, id);
+	}
+	run(l);
+}
+
+void
+loader_hurry(struct loader *l, bool last)
+{
+	l->hurry = true;
+	if (last && !l->last) {
+		l->last = true;
+		run(l);
+	} else if (!last)
+		run(l);
+}
+
+bool
+loader_is_idle(const struct loader *l)
+{
+	return l->under_way == NULL || !l->ready;
+}
+
+void
+loader_close(struct loader *l)
+{
+	l->handles = 0;
+	uv_close((uv_handle_t *)&l->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&l->idle, on_handle_closed);
+	store_close(l->store);
+	l->store = NULL;
+}
+
+void
+loader_free(struct loader *l)
+{
+	if (l == NULL)
+		return;
+	batch_free(&l->batches[0]);
+	batch_free(&l->batches[1]);
+	journal_reader_free(l->reader);
+	decoder_free(l->decoder);
+	peers_free(l->peers);
+	free(l);
+}
+
+void
+loader_stats(const struct loader *l, struct loader_stats *stats)
+{
+	struct store_stats store;
+
+	*stats = l->stats;
+	store_stats(l->store, &store);
+	stats->connects = store.connects;
+	stats->failures = store.failures;
+	stats->backlog_bytes = journal_backlog(l->journal, &l->filling->to.journal);
+}

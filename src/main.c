@@ -1,0 +1,238 @@
+/*
+ * exabgp-pg - loads BGP updates from ExaBGP into PostgreSQL.
+ *
+ * stdin -> intake (thread) -> journal (thread) -> loader -> store -> PostgreSQL.
+ * This file wires them and decides when to end.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "clock.h"
+#include "intake.h"
+#include "journal.h"
+#include "loader.h"
+#include "log.h"
+#include "options.h"
+#include "print.h"
+#include "store.h"
+#include "version.h"
+
+/* after SIGTERM; ExaBGP 5 kills after 2 s */
+#define TERM_STDIN_MS	1000	/* for stdin to end */
+#define TERM_LAST_MS	1500	/* no batch is begun after this */
+#define TERM_LEAVE_MS	1750	/* gone, even in the middle of a batch */
+#define TERM_ALARM_MS	1900	/* gone, even if something hangs */
+
+struct helper {
+	struct options	 options;
+	uv_loop_t	 loop;
+	uv_async_t	 journal_changed;
+	uv_signal_t	 sigterm;
+	uv_signal_t	 sigint;
+	uv_signal_t	 sigusr1;
+	uv_timer_t	 deadline;
+	struct intake	*intake;
+	struct journal	*journal;
+	struct loader	*loader;
+	long long	 term_ms;	/* monotonic time of the signal, 0: none */
+	bool		 draining;	/* input has ended */
+	bool		 leaving;
+	int		 status;
+};
+
+static void	on_deadline(uv_timer_t *);
+
+static void
+leave(struct helper *h, int status)
+{
+	if (h->leaving)
+		return;
+	h->leaving = true;
+	h->status = status;
+	uv_close((uv_handle_t *)&h->journal_changed, NULL);
+	uv_close((uv_handle_t *)&h->sigterm, NULL);
+	uv_close((uv_handle_t *)&h->sigint, NULL);
+	uv_close((uv_handle_t *)&h->sigusr1, NULL);
+	uv_close((uv_handle_t *)&h->deadline, NULL);
+	loader_close(h->loader);
+}
+
+static void
+on_loaded(void *arg)
+{
+	struct helper *h = arg;
+
+	journal_clear(h->journal);
+	log_info("all input is in the database");
+	leave(h, EX_OK);
+}
+
+/* from the journal's thread */
+static void
+on_journal_change(void *arg)
+{
+	struct helper *h = arg;
+
+	uv_async_send(&h->journal_changed);
+}
+
+static void
+on_journal_changed(uv_async_t *async)
+{
+	struct helper *h = async->data;
+
+	if (journal_ended(h->journal) && !h->draining) {
+		h->draining = true;
+		log_info("end of input");
+		if (h->term_ms == 0 && h->options.drain_seconds != OPTIONS_DRAIN_FOREVER)
+			uv_timer_start(&h->deadline, on_deadline, (uint64_t)h->options.drain_seconds * 1000, 0);
+	}
+	loader_wake(h->loader);
+}
+
+static void
+on_deadline(uv_timer_t *timer)
+{
+	struct helper *h = timer->data;
+	long long since = clock_monotonic_ms() - h->term_ms;
+
+	if (h->term_ms != 0 && since < TERM_LEAVE_MS && !loader_is_idle(h->loader)) {
+		loader_hurry(h->loader, true);
+		uv_timer_start(&h->deadline, on_deadline, 20, 0);
+		return;
+	}
+	log_warn("leaving before all input is in the database: the rest waits in \"%s\"", h->options.spool);
+	leave(h, EX_TEMPFAIL);
+}
+
+static void
+on_alarm(int signal)
+{
+	(void)signal;
+	_exit(EX_TEMPFAIL);
+}
+
+static void
+on_terminate(uv_signal_t *handle, int signal)
+{
+	static const struct itimerval alarm = { .it_value = { TERM_ALARM_MS / 1000, TERM_ALARM_MS % 1000 * 1000 } };
+	struct helper *h = handle->data;
+
+	if (h->term_ms != 0)
+		return;
+	log_info("ending on signal %d", signal);
+	h->term_ms = clock_monotonic_ms();
+	setitimer(ITIMER_REAL, &alarm, NULL);
+	intake_finish(h->intake, TERM_STDIN_MS);
+	loader_hurry(h->loader, false);
+	uv_timer_start(&h->deadline, on_deadline, TERM_LAST_MS, 0);
+}
+
+static void
+on_statistics(uv_signal_t *handle, int signal)
+{
+	struct helper *h = handle->data;
+	struct intake_stats in;
+	struct loader_stats l;
+
+	(void)signal;
+	intake_stats(h->intake, &in);
+	loader_stats(h->loader, &l);
+	log_message(LOG_LEVEL_WARN, "statistics: lines_in=%" PRIu64 " bytes_in=%" PRIu64 " lines_dropped=%" PRIu64
+	    " lines_decoded=%" PRIu64 " rows=%" PRIu64 " batches=%" PRIu64 " errors=%" PRIu64 " gaps=%" PRIu64
+	    " backlog_bytes=%" PRIu64 " connects=%" PRIu64 " failures=%" PRIu64, in.lines, in.bytes, in.dropped_lines,
+	    l.lines, l.rows, l.batches, l.errors, l.gaps, l.backlog_bytes, l.connects, l.failures);
+}
+
+static bool
+is_regular_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int
+set_up(struct helper *h)
+{
+	struct journal_config journal = { .directory = h->options.spool, .max_bytes = h->options.spool_max,
+		.lossless = is_regular_file(STDIN_FILENO), .on_change = on_journal_change, .arg = h };
+	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
+		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
+		.on_loaded = on_loaded, .arg = h };
+
+	if (uv_loop_init(&h->loop) != 0 || uv_async_init(&h->loop, &h->journal_changed, on_journal_changed) != 0 ||
+	    uv_signal_init(&h->loop, &h->sigterm) != 0 || uv_signal_init(&h->loop, &h->sigint) != 0 ||
+	    uv_signal_init(&h->loop, &h->sigusr1) != 0 || uv_timer_init(&h->loop, &h->deadline) != 0) {
+		log_error("could not set up the event loop");
+		return -1;
+	}
+	h->journal_changed.data = h->sigterm.data = h->sigint.data = h->sigusr1.data = h->deadline.data = h;
+	if (uv_signal_start(&h->sigterm, on_terminate, SIGTERM) != 0 ||
+	    uv_signal_start(&h->sigint, on_terminate, SIGINT) != 0 ||
+	    uv_signal_start(&h->sigusr1, on_statistics, SIGUSR1) != 0) {
+		log_error("could not set up signals");
+		return -1;
+	}
+	/* taking input in comes first: nothing that follows may delay it */
+	if ((h->intake = intake_start(STDIN_FILENO, journal.lossless)) == NULL ||
+	    (h->journal = journal_start(&journal, h->intake)) == NULL ||
+	    (h->loader = loader_new(&h->loop, h->journal, &loader)) == NULL)
+		return -1;
+	return 0;
+}
+
+static int
+print(const struct options *o)
+{
+	struct intake *intake = intake_start(STDIN_FILENO, true);
+	int status;
+
+	if (intake == NULL)
+		return EX_OSERR;
+	status = print_run(intake, o->collector);
+	if (status == EX_OK)
+		intake_free(intake);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct helper helper;
+	struct helper *h = &helper;
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, alarmed = { .sa_handler = on_alarm };
+
+	options_parse(&h->options, argc, argv);
+	log_threshold(h->options.verbosity < 0 ? LOG_LEVEL_WARN :
+	    h->options.verbosity == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+	umask(077);	/* ExaBGP gives its helpers 0137, with which a directory cannot be entered */
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGALRM, &alarmed, NULL);
+	if (h->options.print)
+		return print(&h->options);
+	if (!store_conninfo_valid(h->options.dsn))
+		return EX_CONFIG;
+	srandom((unsigned int)clock_wall_us() ^ (unsigned int)getpid());
+	log_info("exabgp-pg %s, collector \"%s\", journal \"%s\"", EXABGP_PG_VERSION, h->options.collector,
+	    h->options.spool);
+	if (set_up(h) == -1)
+		return EX_OSERR;
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	if (uv_loop_close(&h->loop) != 0)
+		log_debug("the event loop was not empty");
+	loader_free(h->loader);
+	journal_free(h->journal);
+	/* the reader of stdin may be waiting for ever: it ends with the process */
+	return h->status;
+}

@@ -1,0 +1,63 @@
+/*
+ * store.h - batches into PostgreSQL, each exactly once.
+ * The only module that sees libpq.  A store owns one connection, does one thing at a
+ * time and goes on trying for ever; every failure ends in on_open, which tells where
+ * the database really is.  Whoever fills batches begins anew from there, so nothing
+ * has to be remembered of a batch whose fate was unknown.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch.h"
+
+struct uv_loop_s;
+struct peer;
+struct store;
+
+struct store_config {
+	const char	*conninfo;	/* libpq's, may be "" */
+	const char	*collector;
+	/* all callbacks come from the loop, never from within a call of this interface */
+	void		(*on_peer)(void *, const struct peer_key *, int32_t id, int64_t pid, int64_t counter,
+			    int64_t last_us);
+	/* after on_peer for each peer there is: ready, the journal is loaded up to here */
+	void		(*on_open)(void *, const struct batch_position *, int64_t seq);
+	void		(*on_ready)(void *);	/* what was asked for is done */
+	/* PostgreSQL refused a row of the batch for what it says: on_open comes next */
+	void		(*on_rejected)(void *, const char *why);
+	void		*arg;
+};
+
+struct store_stats {
+	uint64_t	batches;
+	uint64_t	rows;
+	uint64_t	connects;
+	uint64_t	failures;
+};
+
+/* is the string one that libpq takes? Logs why not */
+bool		 store_conninfo_valid(const char *);
+
+/* NULL after logging why; the config's strings must outlive it */
+struct store	*store_new(struct uv_loop_s *, const struct store_config *);
+/* connects, and goes on until on_open; journal_id: of the journal to be loaded */
+void		 store_open(struct store *, const char *journal_id);
+/* drops the connection; frees itself when the loop has run */
+void		 store_close(struct store *);
+/* on_open has come, and what was asked for since is done */
+bool		 store_is_ready(const struct store *);
+
+/*
+ * Only when ready, one at a time; on_ready tells.  A batch must stay as it is until
+ * then, or until on_open.
+ */
+void		 store_ensure_peer(struct store *, struct peer *);
+void		 store_ensure_partition(struct store *, struct peer *, int64_t day);
+void		 store_load(struct store *, const struct batch *);
+
+void		 store_stats(const struct store *, struct store_stats *);
+
+#endif
