@@ -22,7 +22,7 @@ static const char help[] =
     "  -c, --collector NAME    name of this collection point [EXABGP_PG_COLLECTOR, host name]\n"
     "  -s, --spool DIR         journal [EXABGP_PG_SPOOL, " SPOOL_PARENT "/NAME]\n"
     "  -m, --spool-max SIZE    largest journal, K M G T [EXABGP_PG_SPOOL_MAX, 16G]\n"
-    "  -b, --batch-rows N      commit after so many rows [10000]\n"
+    "  -b, --batch-rows N      commit after so many rows [20000]\n"
     "  -t, --batch-ms MS       or so long after the first of them [500]\n"
     "  -w, --drain SECONDS     go on loading so long at end of input, or inf [30]\n"
     "  -R, --resync            after a start that may have lost lines, ask for a route\n"
@@ -213,7 +213,7 @@ options_parse(struct options *o, int argc, char **argv)
 
 	memset(o, 0, sizeof(*o));
 	o->spool_max = UINT64_C(16) << 30;
-	o->batch_rows = 10000;
+	o->batch_rows = 20000;
 	o->batch_ms = 500;
 	o->drain_seconds = 30;
 	o->resync = true;
