@@ -56,7 +56,77 @@ $(BUILD):
 
 -include $(wildcard $(BUILD)/*.d)
 
+# --- tests -----------------------------------------------------------------------
+
+# one program a file of test/unit, with the real objects
+UNIT_TESTS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/test_*.c))
+
+$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libexabgp-pg.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Isrc -o $@ $< $(BUILD)/libexabgp-pg.a $(ALL_LIBS) -lcmocka
+
+deps:
+	@scripts/install-deps
+
+# the dependencies may have come only now: a new make looks for them again
+check: deps
+	+@$(MAKE) --no-print-directory check-all
+
+check-all: $(PROGRAM) $(UNIT_TESTS)
+	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) test/run
+
+check-unit: $(PROGRAM) $(UNIT_TESTS)
+	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) test/run unit golden
+
+# everything again under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: deps
+	+@$(MAKE) --no-print-directory check-all BUILD=build/asan PROGRAM=build/asan/exabgp-pg \
+	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+FUZZ_SECONDS ?= 60
+FUZZERS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
+
+build/fuzz/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -o $@ $< $(SOURCES) $(ALL_LIBS)
+
+# each target for FUZZ_SECONDS, from the corpus of real lines
+fuzz: deps
+	+@$(MAKE) --no-print-directory fuzz-all
+
+fuzz-all: $(FUZZERS)
+	@test/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+bench: deps
+	+@$(MAKE) --no-print-directory $(PROGRAM)
+	@test/bench/run
+
+demo: deps
+	+@$(MAKE) --no-print-directory $(PROGRAM)
+	@scripts/demo
+
+demo-stop:
+	@scripts/demo stop
+
+lint: deps
+	@scripts/lint
+
+# --- installing ------------------------------------------------------------------
+
+DATA	= $(DESTDIR)$(PREFIX)/share/exabgp-pg
+
+# The program is replaced in one step: an ExaBGP that starts it in between must find it.
+install: $(PROGRAM)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/sql $(DATA)/exabgp
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new
+	mv -f $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new $(DESTDIR)$(PREFIX)/bin/exabgp-pg
+	install -m 755 $(wildcard scripts/exabgp-pg-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
+	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
+
 clean:
 	rm -rf build exabgp-pg
 
-.PHONY: all clean
+.PHONY: all deps check check-all check-unit asan fuzz fuzz-all bench demo demo-stop lint install clean
