@@ -35,6 +35,7 @@ SOURCES	= \
 	src/options.c \
 	src/peer.c \
 	src/print.c \
+	src/resync.c \
 	src/store.c
 OBJECTS	= $(SOURCES:src/%.c=$(BUILD)/%.o)
 PROGRAM	?= exabgp-pg

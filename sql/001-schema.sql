@@ -149,4 +149,5 @@ CREATE INDEX IF NOT EXISTS ingest_position_collector ON bgp.ingest_position (col
 COMMENT ON TABLE bgp.ingest_position IS 'how far the journal of each helper is loaded';
 COMMENT ON COLUMN bgp.ingest_position.position IS 'byte offset in the segment of the first line not wholly loaded';
 COMMENT ON COLUMN bgp.ingest_position.events IS 'events of that line already loaded';
+COMMENT ON COLUMN bgp.ingest_position.rows_total IS 'announcements and withdrawals';
 COMMENT ON COLUMN bgp.ingest_position.oldest_pending IS 'when the oldest journaled line not loaded at last_commit was read; NULL: none';

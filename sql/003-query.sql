@@ -36,6 +36,8 @@ SELECT collector,
     sum(gaps_total)::bigint AS gaps_total
 FROM bgp.ingest_position GROUP BY collector;
 COMMENT ON VIEW bgp.ingest_status IS 'does data flow, and how far behind is it, per collector';
+COMMENT ON COLUMN bgp.ingest_status.rows_total IS 'announcements and withdrawals loaded';
+COMMENT ON COLUMN bgp.ingest_status.journal_bytes IS 'lines on disk that were not loaded at the last commit';
 COMMENT ON COLUMN bgp.ingest_status.lag IS 'age of the oldest journaled line that was not loaded at the last commit';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;

@@ -1,7 +1,8 @@
 /*
  * The index of a segment has one line a record, of words separated by spaces:
  *
- *	start OFFSET TIME PID
+ *	start OFFSET TIME PID clean|unclean	(how the run before ended)
+ *	resync OFFSET TIME REASON...
  *	block OFFSET LENGTH LINES CRC32 TIME
  *	gap OFFSET FROM TO LINES BYTES REASON...
  *	stop OFFSET TIME REASON...
@@ -364,9 +365,14 @@ failed:
 static int
 begin_start(struct journal *j)
 {
-	char line[128];
+	int64_t now = clock_wall_us();
+	char line[256];
+	size_t n;
 
-	snprintf(line, sizeof(line), "start 0 %" PRId64 " %ld\n", clock_wall_us(), (long)getpid());
+	n = (size_t)snprintf(line, sizeof(line), "start 0 %" PRId64 " %ld %s\n", now, (long)getpid(),
+	    j->unclean ? "unclean" : "clean");
+	if (j->unclean && j->config.resync)
+		snprintf(line + n, sizeof(line) - n, "resync 0 %" PRId64 " route refresh asked for\n", now);
 	return segment_begin(j, line);
 }
 

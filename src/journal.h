@@ -24,6 +24,7 @@ struct journal_config {
 	const char	*directory;	/* created 0700; must outlive the journal */
 	uint64_t	 max_bytes;	/* of all segments; above, nothing is taken from the intake */
 	bool		 lossless;	/* the intake waits: keep the backlog small */
+	bool		 resync;	/* somebody asks for a resync if journal_unclean: note it */
 	void		(*on_change)(void *);	/* from the journal's thread: more to read, or ended */
 	void		*arg;
 };

@@ -272,7 +272,7 @@ block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t l
 	return false;
 }
 
-/* start, stop and gap */
+/* start, resync, stop and gap */
 static bool
 event_next(struct journal_reader *r, const char *line, struct journal_record *rec)
 {
@@ -282,6 +282,10 @@ event_next(struct journal_reader *r, const char *line, struct journal_record *re
 	if (sscanf(line, "start %" SCNu64, &offset) == 1) {
 		record_init(r, rec, JOURNAL_START);
 		sscanf(line, "start %*u %" SCNd64 " %n", &rec->time_us, &at);
+		rec->unclean = strstr(line, " unclean") != NULL;
+	} else if (sscanf(line, "resync %" SCNu64, &offset) == 1) {
+		record_init(r, rec, JOURNAL_RESYNC);
+		sscanf(line, "resync %*u %" SCNd64 " %n", &rec->time_us, &at);
 	} else if (sscanf(line, "stop %" SCNu64, &offset) == 1) {
 		record_init(r, rec, JOURNAL_STOP);
 		sscanf(line, "stop %*u %" SCNd64 " %n", &rec->time_us, &at);
@@ -296,6 +300,8 @@ event_next(struct journal_reader *r, const char *line, struct journal_record *re
 	r->cursor.offset = offset;
 	rec->position = rec->next = r->cursor;
 	snprintf(rec->text, sizeof(rec->text), "%s", line + at);
+	if (rec->type == JOURNAL_START)
+		rec->text[strspn(rec->text, "0123456789")] = '\0';
 	return true;
 }
 

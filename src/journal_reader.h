@@ -11,7 +11,8 @@
 enum journal_type {
 	JOURNAL_NOTHING,	/* yet */
 	JOURNAL_LINE,
-	JOURNAL_START,		/* of a helper */
+	JOURNAL_START,		/* of a helper: text is its process id */
+	JOURNAL_RESYNC,		/* route refresh asked for */
 	JOURNAL_STOP,		/* of a helper: text says why */
 	JOURNAL_GAP		/* input lost: from, to, lines, bytes; text says why */
 };
@@ -27,6 +28,7 @@ struct journal_record {
 	int64_t			 to_us;
 	int64_t			 lines;
 	int64_t			 bytes;
+	bool			 unclean;	/* JOURNAL_START: the run before did not see its input's end */
 	char			 text[256];
 };
 

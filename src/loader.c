@@ -52,7 +52,8 @@ struct loader {
 	struct journal_position at;	/* where events are counted */
 	int32_t		 events_at;	/* so many there so far */
 	int32_t		 skip;		/* of them the database has these */
-	int64_t		 journaled_us;	/* when the last record was written */
+	int64_t		 journaled_us;	/* when the open record was written */
+	int64_t		 last_us;	/* and the one before it */
 
 	/* a batch that was refused is halved until the row at fault is alone */
 	size_t		 row_limit;	/* 0: none */
@@ -289,9 +290,13 @@ helper_event(struct loader *l, const char *event)
 	if (event_begin(l))
 		batch_session(l->filling, event_time(l), 0, l->config.collector, event, NULL, detail);
 	event_end(l);
+	if (l->record.type != JOURNAL_START)
+		return;
 	/* what happened while no helper was there is not known */
-	if (l->record.type == JOURNAL_START)
-		peers_each(l->peers, peer_unknown, l);
+	peers_each(l->peers, peer_unknown, l);
+	if (l->record.unclean)
+		gap_event(l, l->last_us, l->record.time_us, MESSAGE_NO_NUMBER, MESSAGE_NO_NUMBER,
+		    "the helper before this one was killed: what it had read and not written, if anything, is lost", 0);
 }
 
 /* the peer of a message, with an id: false if the store must be asked first */
@@ -418,6 +423,9 @@ record_events(struct loader *l, enum wait *wait)
 	case JOURNAL_START:
 		helper_event(l, "start");
 		break;
+	case JOURNAL_RESYNC:
+		helper_event(l, "resync");
+		break;
 	case JOURNAL_STOP:
 		helper_event(l, "stop");
 		break;
@@ -446,8 +454,10 @@ record_open(struct loader *l)
 	l->next_event = 0;
 	l->gap_told = false;
 	l->message = NULL;
-	if (l->record.time_us != MESSAGE_NO_NUMBER)
+	if (l->record.time_us != MESSAGE_NO_NUMBER) {
+		l->last_us = l->journaled_us;
 		l->journaled_us = l->record.time_us;
+	}
 	if (l->record.position.segment != l->at.segment || l->record.position.offset != l->at.offset) {
 		l->at = l->record.position;
 		l->events_at = 0;
@@ -562,6 +572,7 @@ loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config 
 	l->config = *config;
 	l->journal = journal;
 	l->filling = &l->batches[0];
+	l->journaled_us = l->last_us = MESSAGE_NO_NUMBER;
 	l->decoder = decoder_new();
 	l->peers = peers_new();
 	l->reader = journal_reader_new(journal, config->spool);

@@ -24,6 +24,7 @@
 #include "log.h"
 #include "options.h"
 #include "print.h"
+#include "resync.h"
 #include "store.h"
 #include "version.h"
 
@@ -46,6 +47,7 @@ struct helper {
 	struct loader	*loader;
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
+	bool		 resync;	/* to be asked for if the journal was left unclean */
 	bool		 leaving;
 	int		 status;
 };
@@ -90,7 +92,13 @@ static void
 on_journal_changed(uv_async_t *async)
 {
 	struct helper *h = async->data;
+	char id[JOURNAL_ID_SIZE];
 
+	if (h->resync && journal_id(h->journal, id)) {
+		h->resync = false;
+		if (journal_unclean(h->journal))
+			resync_ask();
+	}
 	if (journal_ended(h->journal) && !h->draining) {
 		h->draining = true;
 		log_info("end of input");
@@ -166,7 +174,7 @@ static int
 set_up(struct helper *h)
 {
 	struct journal_config journal = { .directory = h->options.spool, .max_bytes = h->options.spool_max,
-		.lossless = is_regular_file(STDIN_FILENO), .on_change = on_journal_change, .arg = h };
+		.lossless = is_regular_file(STDIN_FILENO), .resync = h->resync, .on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
 		.on_loaded = on_loaded, .arg = h };
@@ -226,6 +234,7 @@ main(int argc, char **argv)
 	srandom((unsigned int)clock_wall_us() ^ (unsigned int)getpid());
 	log_info("exabgp-pg %s, collector \"%s\", journal \"%s\"", EXABGP_PG_VERSION, h->options.collector,
 	    h->options.spool);
+	h->resync = h->options.resync && resync_possible();
 	if (set_up(h) == -1)
 		return EX_OSERR;
 	uv_run(&h->loop, UV_RUN_DEFAULT);

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -211,15 +212,21 @@ report(struct store *s, const char *why)
 		    s->trouble.count);
 }
 
-/* libpq's messages end with a newline and may have several lines */
+/* libpq's messages end with a newline and may have several, indented lines */
 static void
 one_line(char *text)
 {
-	char *p;
+	char *to = text, *p;
 
-	for (p = text; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = p[1] == '\0' ? '\0' : ' ';
+	for (p = text; *p != '\0'; p++) {
+		if (!isspace((unsigned char)*p))
+			*to++ = *p;
+		else if (to > text && to[-1] != ' ')
+			*to++ = ' ';
+	}
+	if (to > text && to[-1] == ' ')
+		to--;
+	*to = '\0';
 }
 
 static void
@@ -499,7 +506,7 @@ commit_call(struct store *s)
 	const char *values[20];
 	int64_t fields[11] = { (int64_t)b->from.journal.segment, (int64_t)b->from.journal.offset, b->from.events,
 		(int64_t)b->to.journal.segment, (int64_t)b->to.journal.offset, b->to.events, b->seq,
-		(int64_t)(b->rows[BATCH_ROUTES] + b->rows[BATCH_SESSIONS]), (int64_t)b->rows[BATCH_ERRORS],
+		(int64_t)b->rows[BATCH_ROUTES], (int64_t)b->rows[BATCH_ERRORS],
 		(int64_t)b->rows[BATCH_GAPS], (int64_t)b->backlog_bytes };
 	char pending[64];
 	size_t i;

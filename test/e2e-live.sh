@@ -605,7 +605,9 @@ replay_differences() {
 	END
 }
 
-[ -x "$program" ] || bail "there is no $program: run make first"
+# a copy, that no make replaces meanwhile
+cp "$program" "$work/exabgp-pg" || bail "there is no $program: run make first"
+program=$work/exabgp-pg
 cluster_start "$work/pg" || bail "could not start PostgreSQL"
 "$top/scripts/exabgp-pg-db" init --dsn "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE" \
     >"$work/init.log" 2>&1 || bail "could not create the schema: $(cat "$work/init.log")"
