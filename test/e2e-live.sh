@@ -382,9 +382,7 @@ part_one() {
 	kill -KILL "$helper"
 	ok "ExaBGP starts a killed helper again" wait_for 10 other_helper "$exabgp" "$helper"
 	changes "$work/none" "$work/d" >"$work/want"
-	todo "exabgp-pg does not ask for a route refresh yet"
 	arrived "$since" "$work/want" "and it has each peer send its table once more"
-	todo
 	is "$(sql "SELECT count(*) FROM bgp.session_log WHERE collector = 'bird' AND ts > '$since'
 	    AND event IN ('up', 'down')")" 0 "without a session going down"
 
@@ -398,7 +396,8 @@ part_one() {
 	ok "within 5 s" test $((SECONDS - end)) -le 5
 	ok "all peers are down then" states_are down
 	is "$(sql "SELECT count(*) FROM bgp.ingest_error WHERE collector = 'bird'")" 0 "no line was refused"
-	is "$(sql "SELECT count(*) FROM bgp.ingest_gap WHERE collector = 'bird'")" 0 "no gap"
+	is "$(sql "SELECT count(lines) || ' ' || count(*) FROM bgp.ingest_gap WHERE collector = 'bird'")" "0 1" \
+	    "no gap but the one, of unknown size, of the killed helper"
 	since=$(sql "SELECT count(*), max(ts) FROM bgp.route_log WHERE collector = 'bird'")
 	PGUSER=e2e_helper "$program" --collector bird --spool "$work/spool-bird" --no-resync --drain inf \
 	    </dev/null >>"$work/again.log" 2>&1
