@@ -55,9 +55,10 @@ BEGIN
 	IF to_regclass('bgp.' || quote_ident(leaf)) IS NOT NULL THEN
 		RETURN false;
 	END IF;
-	-- insert-only: vacuum for the visibility map and freezing, seldom
+	-- insert-only: vacuum seldom, for the visibility map and freezing; analyze as ever,
+	-- since a leaf without statistics is badly planned
 	EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.%I INCLUDING ALL)
-	    WITH (autovacuum_vacuum_insert_scale_factor = 0.5, autovacuum_analyze_scale_factor = 0.2)', leaf, top);
+	    WITH (autovacuum_vacuum_insert_scale_factor = 0.5)', leaf, top);
 	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
 	EXECUTE format('ALTER TABLE bgp.%I ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', top, leaf,
 	    to_char($2, 'YYYY-MM-DD') || ' 00:00:00+00', to_char($2 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
