@@ -25,6 +25,8 @@ SOURCES	= \
 	src/batch.c \
 	src/buf.c \
 	src/decode.c \
+	src/decode_attributes.c \
+	src/decode_nlri.c \
 	src/dialect.c \
 	src/inet.c \
 	src/intake.c \
