@@ -49,6 +49,7 @@ batch_begin(struct batch *b, uint64_t number, const struct batch_position *from,
 		b->rows[i] = 0;
 	}
 	b->number = number;
+	b->sealed = false;
 	b->from = b->to = *from;
 	b->seq = seq;
 	b->lines = 0;
@@ -123,6 +124,7 @@ batch_seal(struct batch *b)
 {
 	size_t i;
 
+	b->sealed = true;
 	for (i = 0; i < b->peers_count; i++) {
 		struct batch_peer *note = &b->peers[i];
 		const struct peer *p = note->peer;

@@ -41,6 +41,7 @@ struct batch {
 	uint64_t	 number;	/* tells batches apart, never 0 */
 	struct batch_position from;
 	struct batch_position to;
+	bool		 sealed;	/* complete */
 	int64_t		 seq;		/* of the last row */
 	size_t		 lines;
 	long long	 first_ms;	/* monotonic, when its first line came */

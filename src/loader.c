@@ -16,6 +16,7 @@
 #include "store.h"
 
 #define TURN_LINES	64			/* decoded before the socket has a turn */
+#define STREAM_ROWS	1000			/* from here on a batch is sent while it is being filled */
 #define BATCH_BYTES	((size_t)12 * 1024 * 1024)	/* whatever the number of rows */
 #define DAY_US		INT64_C(86400000000)
 
@@ -40,7 +41,7 @@ struct loader {
 
 	struct batch	 batches[2];
 	struct batch	*filling;
-	struct batch	*under_way;	/* NULL if none */
+	struct batch	*under_way;	/* NULL if none; may be the one being filled */
 	uint64_t	 batch_number;
 
 	/* the record being turned into events */
@@ -493,19 +494,17 @@ fill(struct loader *l)
 	return WAIT_NOTHING;
 }
 
+/* the batch being filled is complete: another one is begun */
 static void
-submit(struct loader *l)
+seal(struct loader *l)
 {
 	struct batch *b = l->filling, *other = b == &l->batches[0] ? &l->batches[1] : &l->batches[0];
 
 	b->backlog_bytes = journal_backlog(l->journal, &b->to.journal);
 	b->pending_us = b->backlog_bytes > 0 ? l->journaled_us : MESSAGE_NO_NUMBER;
 	batch_seal(b);
-	l->under_way = b;
-	l->under_way_first_row = l->first_row;
 	l->filling = other;
 	batch_begin(other, ++l->batch_number, &b->to, b->seq);
-	store_load(l->store, b);
 }
 
 static void
@@ -520,6 +519,34 @@ on_timer(uv_timer_t *handle)
 	run(handle->data);
 }
 
+/* sends what can be sent; true if there is a new batch to fill */
+static bool
+drive(struct loader *l, enum wait wait, bool is_due)
+{
+	bool streaming = l->under_way == l->filling;
+
+	if (streaming) {
+		/* the store cannot be asked for a peer or a partition before this batch is done */
+		if (is_due || wait == WAIT_STORE) {
+			seal(l);
+			store_more(l->store);
+			return true;
+		}
+		store_more(l->store);
+		return false;
+	}
+	if (l->last || l->under_way != NULL || batch_is_empty(l->filling) || !store_is_ready(l->store))
+		return false;
+	if (!is_due && l->filling->rows[BATCH_ROUTES] < STREAM_ROWS)
+		return false;
+	l->under_way = l->filling;
+	l->under_way_first_row = l->first_row;
+	if (is_due)
+		seal(l);
+	store_load(l->store, l->under_way);
+	return is_due;
+}
+
 static void
 run(struct loader *l)
 {
@@ -532,11 +559,8 @@ run(struct loader *l)
 	wait = l->last ? WAIT_STORE : fill(l);
 	age = l->filling->first_ms == 0 ? 0 : clock_monotonic_ms() - l->filling->first_ms;
 	is_due = is_full(l) || l->hurry || age >= l->config.batch_ms || (wait == WAIT_JOURNAL && journal_ended(l->journal));
-	if (!l->last && is_due && !batch_is_empty(l->filling) && l->under_way == NULL && store_is_ready(l->store)) {
-		submit(l);
-		if (wait == WAIT_STORE)
-			wait = WAIT_NOTHING;	/* there is a new batch to fill */
-	}
+	if (drive(l, wait, is_due) && wait == WAIT_STORE && !l->last)
+		wait = WAIT_NOTHING;
 	if (wait == WAIT_NOTHING) {
 		uv_idle_start(&l->idle, on_idle);
 		return;

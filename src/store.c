@@ -75,6 +75,7 @@ struct store {
 	int		 table;		/* being copied */
 	size_t		 fed;		/* bytes of it */
 	bool		 feeding;
+	bool		 starved;	/* all that the batch has so far is fed */
 	struct store_stats stats;
 	bool		 closing;
 };
@@ -184,7 +185,7 @@ disconnect(struct store *s)
 		PQfinish(s->conn);
 	s->conn = NULL;
 	s->in_transaction = false;
-	s->feeding = false;
+	s->feeding = s->starved = false;
 	s->step = STEP_NONE;
 	s->batch = NULL;
 }
@@ -296,7 +297,8 @@ flush(struct store *s)
 	if (s->conn == NULL)
 		return;
 	left = PQflush(s->conn);
-	if (left == -1 || !poll_start(s, left == 1 || s->feeding ? UV_READABLE | UV_WRITABLE : UV_READABLE))
+	if (left == -1 ||
+	    !poll_start(s, left == 1 || (s->feeding && !s->starved) ? UV_READABLE | UV_WRITABLE : UV_READABLE))
 		connection_lost(s);
 }
 
@@ -415,6 +417,7 @@ copy_start(struct store *s, int table)
 
 	s->table = table;
 	s->fed = 0;
+	s->starved = false;
 	snprintf(sql, sizeof(sql), "%s%s", s->in_transaction ? "" : "BEGIN; ",
 	    batch_copy_statement((enum batch_table)table));
 	s->in_transaction = true;
@@ -441,7 +444,8 @@ copy_feed(struct store *s)
 		if (left == 1)
 			break;
 	}
-	if (s->fed == b->length) {
+	s->starved = s->fed == b->length && !s->batch->sealed;
+	if (s->fed == b->length && s->batch->sealed) {
 		/* the format's own end, then the protocol's */
 		if (PQputCopyData(s->conn, "\xff\xff", 2) != 1 || PQputCopyEnd(s->conn, NULL) != 1) {
 			connection_lost(s);
@@ -853,6 +857,13 @@ store_load(struct store *s, const struct batch *b)
 	s->batch = b;
 	state_set(s, STATE_LOADING, "batch");
 	load_next(s, 0);
+}
+
+void
+store_more(struct store *s)
+{
+	if (s->feeding && s->starved && s->conn != NULL)
+		copy_feed(s);
 }
 
 void

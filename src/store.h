@@ -57,6 +57,8 @@ bool		 store_is_ready(const struct store *);
 void		 store_ensure_peer(struct store *, struct peer *);
 void		 store_ensure_partition(struct store *, struct peer *, int64_t day);
 void		 store_load(struct store *, const struct batch *);
+/* a batch that has a route may be given before it is sealed: it has more now, or is sealed */
+void		 store_more(struct store *);
 
 void		 store_stats(const struct store *, struct store_stats *);
 

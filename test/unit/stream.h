@@ -73,7 +73,7 @@ stream_join(struct stream *s)
 	pthread_join(s->thread, NULL);
 }
 
-/* lines "N xxxx...\n" numbered from first, of random lengths */
+/* lines "#N xxxx...\n" numbered from first, of random lengths */
 static inline void
 add_lines(struct text *t, unsigned int first, unsigned int count, size_t longest, unsigned int seed)
 {
@@ -83,7 +83,7 @@ add_lines(struct text *t, unsigned int first, unsigned int count, size_t longest
 	assert_non_null(padding);
 	memset(padding, 'x', longest);
 	for (i = 0; i < count; i++) {
-		text_addf(t, "%u ", first + i);
+		text_addf(t, "#%u ", first + i);
 		text_add(t, padding, (size_t)rand_r(&seed) % (longest + 1));
 		text_add(t, "\n", 1);
 	}
