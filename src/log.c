@@ -22,7 +22,7 @@ log_threshold(enum log_level level)
 void
 log_message(enum log_level level, const char *format, ...)
 {
-	static const char *const name[] = { "error", "warning", "info", "debug" };
+	static const char *const name[] = { "notice", "error", "warning", "info", "debug" };
 	char text[2048], line[4608];
 	size_t n, i;
 	va_list ap;

@@ -6,7 +6,8 @@
 #ifndef LOG_H
 #define LOG_H
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+/* LOG_LEVEL_NOTICE: asked for, shown always */
+enum log_level { LOG_LEVEL_NOTICE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* an event that may repeat: reported at once, then at doubling intervals */
 struct log_repeat {
@@ -22,6 +23,7 @@ void	log_message(enum log_level, const char *, ...) __attribute__((__format__(__
 int	log_repeat_due(struct log_repeat *);
 void	log_repeat_reset(struct log_repeat *);
 
+#define log_notice(...)	log_message(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_error(...)	log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)	log_message(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...)	log_message(LOG_LEVEL_INFO, __VA_ARGS__)

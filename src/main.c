@@ -156,7 +156,7 @@ on_statistics(uv_signal_t *handle, int signal)
 	(void)signal;
 	intake_stats(h->intake, &in);
 	loader_stats(h->loader, &l);
-	log_message(LOG_LEVEL_WARN, "statistics: lines_in=%" PRIu64 " bytes_in=%" PRIu64 " lines_dropped=%" PRIu64
+	log_notice("statistics: lines_in=%" PRIu64 " bytes_in=%" PRIu64 " lines_dropped=%" PRIu64
 	    " lines_decoded=%" PRIu64 " rows=%" PRIu64 " batches=%" PRIu64 " errors=%" PRIu64 " gaps=%" PRIu64
 	    " backlog_bytes=%" PRIu64 " connects=%" PRIu64 " failures=%" PRIu64, in.lines, in.bytes, in.dropped_lines,
 	    l.lines, l.rows, l.batches, l.errors, l.gaps, l.backlog_bytes, l.connects, l.failures);
