@@ -205,6 +205,8 @@ event_begin(struct loader *l)
 static void
 event_end(struct loader *l)
 {
+	if (l->events_at <= l->skip)
+		return;
 	l->filling->to.journal = l->at;
 	l->filling->to.events = l->events_at;
 }

@@ -281,6 +281,8 @@ note_failure(struct store *s, const PGresult *res)
 		return;
 	s->failed = true;
 	s->cure = cure_for(res);
+	if (s->cure == CURE_REJECT && s->state != STATE_LOADING)
+		s->cure = CURE_RETRY;	/* there is no row that could be at fault */
 	snprintf(s->why, sizeof(s->why), "%s%s%s%s%s%s", primary != NULL ? primary : PQresultErrorMessage(res),
 	    detail != NULL ? ": " : "", detail != NULL ? detail : "", sqlstate != NULL ? " (SQLSTATE " : "",
 	    sqlstate != NULL ? sqlstate : "", sqlstate != NULL ? ")" : "");

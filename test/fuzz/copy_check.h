@@ -254,9 +254,9 @@ copy_check_path(const struct copy_field *path, const struct copy_field *as_path,
 		last = copy_number(element + i * 12 + 4, 8);
 		FUZZ_CHECK(last <= UINT32_MAX);
 	}
-	if (p != NULL)
-		FUZZ_CHECK(as_path->length > 0);
-	for (end = p + as_path->length; p != NULL && p < end;) {
+	FUZZ_CHECK(p == NULL || as_path->length > 0);
+	end = p != NULL ? p + as_path->length : NULL;
+	while (p < end) {
 		char close = *p == '{' ? '}' : *p == '(' ? ')' : *p == '[' ? ']' : 0;
 		bool confederation = *p == '(' || *p == '[', set = *p == '{' || *p == '[';
 		uint64_t before = 0, n;
