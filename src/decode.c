@@ -445,7 +445,10 @@ time_read(struct decoder *d, json_t *value)
 	seconds = json_number_value(value);
 	if (!(seconds >= 0 && seconds < TIME_MAX_S))
 		decoder_fail(d, "time is %s, not in the years 1970 to 2099", decoder_shown(d, value));
-	return json_is_integer(value) ? (int64_t)json_integer_value(value) * 1000000 : llround(seconds * 1e6);
+	if (json_is_integer(value))
+		return (int64_t)json_integer_value(value) * 1000000;
+	/* apart, since seconds * 1e6 has no bits left to round rightly */
+	return (int64_t)floor(seconds) * 1000000 + llround((seconds - floor(seconds)) * 1e6);
 }
 
 static int64_t

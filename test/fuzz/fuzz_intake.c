@@ -14,8 +14,10 @@
 
 #define WRITTEN_MAX	((size_t)48 * 1024 * 1024)	/* by one input */
 #define RUN_UNIT	((size_t)1024)
-#define SLOW_PERIOD	64				/* one input in so many may write more than this */
-#define WRITTEN_FEW	((size_t)2 * 1024 * 1024)
+#define WRITTEN_FEW	((size_t)256 * 1024)		/* by those without FLAG_LONG, which are fast */
+#define LONG_PERIOD	256				/* one mutation in so many may have it */
+#define FLAG_LOSSLESS	1				/* of the first byte */
+#define FLAG_LONG	2
 #define DEADLINE_MS	5000
 
 /* what was written and what came out */
@@ -216,6 +218,20 @@ finish(struct flow *f)
 	FUZZ_CHECK(f->skipped == gap_lines && (gap_lines > 0) == (gap_bytes > 0));
 }
 
+size_t	LLVMFuzzerMutate(uint8_t *, size_t, size_t) __attribute__((__weak__));	/* AFL++ has none */
+size_t	LLVMFuzzerCustomMutator(uint8_t *, size_t, size_t, unsigned int);
+
+size_t
+LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed)
+{
+	if (LLVMFuzzerMutate == NULL)
+		return size;
+	size = LLVMFuzzerMutate(data, size, max);
+	if (size > 0 && seed % LONG_PERIOD != 0)
+		data[0] &= (uint8_t)~FLAG_LONG;
+	return size;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -228,8 +244,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (memory == NULL && (memory = malloc(WRITTEN_MAX)) == NULL)
 		return 0;
 	f.written = memory;
-	f.lossless = (data[0] & 1) != 0;
-	f.limit = data[0] / 2 % SLOW_PERIOD == 0 ? WRITTEN_MAX : WRITTEN_FEW;
+	f.lossless = (data[0] & FLAG_LOSSLESS) != 0;
+	f.limit = (data[0] & FLAG_LONG) != 0 ? WRITTEN_MAX : WRITTEN_FEW;
 	FUZZ_CHECK(pipe(fds) == 0 && fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
 	f.fd = fds[1];
 	fuzz_mute();

@@ -47,6 +47,14 @@ teardown(void **state)
 	return nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* for a test that needs more than one */
+static void
+fresh_directory(void)
+{
+	assert_int_equal(teardown(NULL), 0);
+	assert_int_equal(setup(NULL), 0);
+}
+
 static void
 on_change(void *arg)
 {
@@ -121,17 +129,25 @@ helper_changes(struct helper *h)
 	return changes;
 }
 
+static void
+helper_opened(struct helper *h)
+{
+	struct deadline d = deadline_begin();
+	char id[JOURNAL_ID_SIZE];
+
+	while (!journal_id(h->journal, id))
+		helper_wait(h, helper_changes(h), &d, "opening the journal");
+}
+
 /* writes whole lines and waits until the journal has them: a block of their own, at least */
 static void
 helper_feed(struct helper *h, const char *data, size_t length)
 {
 	struct deadline d = deadline_begin();
 	struct journal_position begin = { 0, 0 };
-	char id[JOURNAL_ID_SIZE];
 	uint64_t had;
 
-	while (!journal_id(h->journal, id))
-		helper_wait(h, helper_changes(h), &d, "opening the journal");
+	helper_opened(h);
 	had = journal_backlog(h->journal, &begin);
 	stream_write(&h->stream, data, length, 0, false);
 	stream_join(&h->stream);
@@ -189,6 +205,7 @@ read_all(struct helper *h, struct seen *s, enum release release)
 	struct deadline d = deadline_begin();
 	struct journal_record r;
 
+	helper_opened(h);
 	for (;;) {
 		unsigned int changes = helper_changes(h);
 		bool ended = journal_ended(h->journal);
@@ -214,6 +231,7 @@ read_some(struct helper *h, struct seen *s, size_t lines)
 	struct journal_record r;
 	size_t until = s->count + lines;
 
+	helper_opened(h);
 	while (s->count < until) {
 		unsigned int changes = helper_changes(h);
 
@@ -273,7 +291,7 @@ test_round_trip(void **state)
 		struct seen s;
 		char id[JOURNAL_ID_SIZE];
 
-		setup(NULL);
+		fresh_directory();
 		seen_begin(&s);
 		add_lines(&input, 0, 3000, 600, seed);
 		add_lines(&input, 3000, 20, 200000, seed);
@@ -292,9 +310,7 @@ test_round_trip(void **state)
 		helper_kill(&h, true);
 		seen_free(&s);
 		text_free(&input);
-		assert_int_equal(teardown(NULL), 0);
 	}
-	setup(NULL);
 }
 
 /* segments follow each other, and go when all of them is committed */
@@ -395,7 +411,7 @@ test_reopened(void **state)
 			struct seen s;
 			size_t part;
 
-			setup(NULL);
+			fresh_directory();
 			add_lines(&first, 0, 2000, 300, (unsigned int)i + 1);
 			add_lines(&second, 2000, 1000, 300, (unsigned int)i + 9);
 			seen_begin(&s);
@@ -446,9 +462,7 @@ test_reopened(void **state)
 			text_free(&first);
 			text_free(&second);
 			text_free(&both);
-			assert_int_equal(teardown(NULL), 0);
 		}
-	setup(NULL);
 }
 
 /* a position within a block, at its ends, and past all */
@@ -561,6 +575,41 @@ test_unusable(void **state)
 	helper_kill(&h, true);
 	seen_free(&s);
 	text_free(&input);
+}
+
+/* whoever asks while the directory is being read is told nothing or the truth */
+static void
+test_opening(void **state)
+{
+	struct deadline d = deadline_begin();
+	struct journal_extent extent;
+	char path[PATH_MAX], id[JOURNAL_ID_SIZE];
+	struct helper h;
+	uint64_t i;
+	bool opened;
+
+	(void)state;
+	for (i = 2000; i > 0; i--) {
+		int fd;
+
+		path_of(path, i, "jsonl");
+		fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(fd != -1);
+		assert_int_equal(write(fd, "x\n", 2), 2);
+		close(fd);
+	}
+	helper_start(&h);
+	do {
+		uint64_t backlog = journal_backlog(h.journal, &(struct journal_position){ 0, 0 });
+
+		opened = journal_id(h.journal, id);
+		if (backlog != 0 && backlog != 4000)
+			fail_msg("%" PRIu64 " bytes while the directory is being read", backlog);
+		if (journal_extent(h.journal, 0, &extent) && extent.number != 1)
+			fail_msg("segment %" PRIu64 " is the first while the directory is being read", extent.number);
+		deadline_check(&d, "opening");
+	} while (!opened);
+	helper_kill(&h, false);
 }
 
 /* nothing is left to load: the space is given back, and the next one goes on after it */
@@ -895,7 +944,7 @@ test_damaged_index(void **state)
 		struct seen s;
 		size_t b;
 
-		setup(NULL);
+		fresh_directory();
 		make_journal(blocks);
 		append(2, "index", garbage[i]);
 		seen_begin(&s);
@@ -912,9 +961,7 @@ test_damaged_index(void **state)
 		helper_kill(&h, true);
 		seen_free(&s);
 		text_free(&wanted);
-		assert_int_equal(teardown(NULL), 0);
 	}
-	setup(NULL);
 }
 
 /* any byte of the index wrong, anywhere: no crash, no line twice, none that was not written */
@@ -935,7 +982,7 @@ test_random_damage(void **state)
 		size_t n, b;
 		int i;
 
-		setup(NULL);
+		fresh_directory();
 		make_journal(blocks);
 		path_of(path, 2, "index");
 		assert_int_equal(stat(path, &st), 0);
@@ -965,9 +1012,7 @@ test_random_damage(void **state)
 		seen_free(&s);
 		for (b = 0; b < BLOCKS; b++)
 			text_free(&blocks[b]);
-		assert_int_equal(teardown(NULL), 0);
 	}
-	setup(NULL);
 }
 
 /* the longest lines there are, in their place */
@@ -1009,7 +1054,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH(test_round_trip), EACH(test_segments), EACH(test_bounded), EACH(test_reopened), EACH(test_seek),
-		EACH(test_owned), EACH(test_unusable), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
+		EACH(test_owned), EACH(test_unusable), EACH(test_opening), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
 		EACH(test_torn_index), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
 		EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
