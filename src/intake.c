@@ -41,6 +41,7 @@ struct intake {
 	size_t		 partial;	/* bytes of the line that has not ended */
 	size_t		 touched;	/* end of the ring's part in use since the last rewind */
 	enum line_fate	 fate;		/* of that line */
+	bool		 dropping;	/* it has begun, and is dropped */
 	struct intake_gap gap;
 	bool		 gap_open;
 	bool		 finishing;
@@ -107,6 +108,7 @@ drop_begin(struct intake *in)
 	in->stats.dropped_bytes += in->partial;
 	in->partial = 0;
 	in->fate = LINE_DROPPED;
+	in->dropping = true;
 }
 
 /* what was read becomes lines */
@@ -151,6 +153,7 @@ feed(struct intake *in, const unsigned char *p, size_t n)
 		case LINE_DROPPED:
 			in->gap.bytes += length;
 			in->stats.dropped_bytes += length;
+			in->dropping = newline == NULL;
 			if (newline != NULL) {
 				in->gap.lines++;
 				in->gap.to_us = clock_wall_us();
@@ -221,10 +224,16 @@ intake_run(void *arg)
 			break;
 	}
 	pthread_mutex_lock(&in->lock);
-	/* a last line without newline is a line */
-	if (n <= 0 && in->partial > 0 && in->fate != LINE_DROPPED) {
+	/* a last line without newline is a line; but not if only our time was over */
+	if (in->partial > 0 && n <= 0) {
 		ring_append(in, (const unsigned char *)"\n", 1);
 		ring_end_line(in);
+	} else if (in->partial > 0 && !in->lossless)
+		drop_begin(in);
+	if (in->fate == LINE_DROPPED && in->dropping) {
+		in->gap.lines++;
+		in->gap.to_us = clock_wall_us();
+		in->stats.dropped_lines++;
 	}
 	in->eof = true;
 	in->saw_eof = n <= 0;

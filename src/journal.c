@@ -42,6 +42,7 @@
 #define END_OF_INPUT		"end of input"
 #define SYNC_MS			1000
 #define RETRY_MS		250
+#define WAIT_MS			100	/* for lines, before looking whether to stop */
 
 struct segment {
 	uint64_t	number;
@@ -253,6 +254,7 @@ segments_scan(struct journal *j)
 			close(fd);
 		return -1;
 	}
+	pthread_mutex_lock(&j->lock);
 	j->segments_count = 0;
 	while ((entry = readdir(directory)) != NULL) {
 		struct segment s = { .finished = true };
@@ -265,9 +267,10 @@ segments_scan(struct journal *j)
 		s.disk_bytes = s.bytes + file_bytes(j->directory_fd, s.number, "index");
 		segment_add(j, &s);
 	}
-	closedir(directory);
 	if (j->segments_count > 1)
 		qsort(j->segments, j->segments_count, sizeof(*j->segments), compare_segments);
+	pthread_mutex_unlock(&j->lock);
+	closedir(directory);
 	return 0;
 }
 
@@ -668,7 +671,7 @@ journal_run(void *arg)
 		pause_ms(j, RETRY_MS);
 	changed(j);
 	while (!is_stopping(j)) {
-		if (!intake_wait(j->intake, SYNC_MS / 2)) {
+		if (!intake_wait(j->intake, WAIT_MS)) {
 			sync_if_due(j, false);
 			continue;
 		}

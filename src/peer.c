@@ -4,6 +4,7 @@
 #include "peer.h"
 
 #define SLOTS_FIRST	256
+#define COUNTER_JUMP_MAX INT64_C(1000000000)	/* more is no count of ExaBGP's */
 
 struct peers {
 	struct peer	**slots;	/* open addressing, a power of two, at most half full */
@@ -149,7 +150,7 @@ peer_missed_lines(const struct peer *p, int64_t pid, int64_t counter)
 {
 	/* the count goes on across sessions, and begins anew with ExaBGP */
 	if (counter == MESSAGE_NO_NUMBER || p->counter == MESSAGE_NO_NUMBER || p->pid != pid ||
-	    counter <= p->counter + 1)
+	    counter <= p->counter || counter - p->counter > COUNTER_JUMP_MAX)
 		return 0;
 	return counter - p->counter - 1;
 }

@@ -257,7 +257,7 @@ copy_check_path(const struct copy_field *path, const struct copy_field *as_path,
 	FUZZ_CHECK(p == NULL || as_path->length > 0);
 	end = p != NULL ? p + as_path->length : NULL;
 	while (p < end) {
-		char close = *p == '{' ? '}' : *p == '(' ? ')' : *p == '[' ? ']' : 0;
+		int close = *p == '{' ? '}' : *p == '(' ? ')' : *p == '[' ? ']' : 0;
 		bool confederation = *p == '(' || *p == '[', set = *p == '{' || *p == '[';
 		uint64_t before = 0, n;
 
@@ -386,8 +386,12 @@ copy_check(const struct batch *b)
 		size_t	columns;
 		void	(*check)(const struct copy_field *);
 	} tables[BATCH_TABLES] = {
-		{ R_COLUMNS, copy_check_route }, { 7, copy_check_session }, { 5, copy_check_error }, { 7, copy_check_gap }
+		{ R_COLUMNS, copy_check_route },
+		{ 7, copy_check_session },
+		{ 5, copy_check_error },
+		{ 7, copy_check_gap },
 	};
+	static const char header[COPY_HEADER_BYTES + 1] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
 	struct copy_field fields[COPY_COLUMNS_MAX];
 	size_t rows, i;
 	int t;
@@ -395,7 +399,7 @@ copy_check(const struct batch *b)
 	for (t = 0; t < BATCH_TABLES; t++) {
 		const uint8_t *p = b->copy[t].data, *end = p + b->copy[t].length;
 
-		FUZZ_CHECK(b->copy[t].length >= COPY_HEADER_BYTES && memcmp(p, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0", 19) == 0);
+		FUZZ_CHECK(b->copy[t].length >= COPY_HEADER_BYTES && memcmp(p, header, COPY_HEADER_BYTES) == 0);
 		p += COPY_HEADER_BYTES;
 		for (rows = 0; p < end; rows++) {
 			FUZZ_CHECK(end - p >= 2 && copy_number(p, 2) == tables[t].columns);

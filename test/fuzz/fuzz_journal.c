@@ -80,7 +80,8 @@ remove_directory(void)
 static void
 make_directory(void)
 {
-	snprintf(directory, sizeof(directory), "%s/exabgp-pg-fuzz.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	snprintf(directory, sizeof(directory), "%s/exabgp-pg-fuzz.XXXXXX",
+	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	FUZZ_CHECK(mkdtemp(directory) != NULL);
 	atexit(remove_directory);
 	sem_init(&changes, 0, 0);
@@ -110,7 +111,7 @@ put(struct content *c, const void *data, size_t n)
 static void
 put_index(struct content *index, const struct content *segment, const uint8_t *line, size_t n)
 {
-	char text[256];
+	char text[256], crc[9];
 	uint64_t offset, length;
 	int before = 0, after = 0;
 
@@ -120,14 +121,14 @@ put_index(struct content *index, const struct content *segment, const uint8_t *l
 	}
 	memcpy(text, line, n);
 	text[n] = '\0';
-	if (sscanf(text, "block %" SCNu64 " %" SCNu64 " %*u %n!%n", &offset, &length, &before, &after) != 2 || after == 0 ||
-	    segment->data == NULL || offset > segment->length || length > segment->length - offset) {
+	if (sscanf(text, "block %" SCNu64 " %" SCNu64 " %*u %n!%n", &offset, &length, &before, &after) != 2 ||
+	    after == 0 || segment->data == NULL || offset > segment->length || length > segment->length - offset) {
 		put(index, line, n);
 		return;
 	}
 	put(index, text, (size_t)before);
-	put(index, text + after, (size_t)snprintf(text + after, 9, "%08lx",
-	    crc32(0, segment->data + offset, (uInt)length)));
+	snprintf(crc, sizeof(crc), "%08lx", crc32(0, segment->data + offset, (uInt)length));
+	put(index, crc, sizeof(crc) - 1);
 	put(index, line + after, n - (size_t)after);
 }
 
@@ -213,7 +214,8 @@ check_line(struct run *r, const struct journal_record *rec)
 	FUZZ_CHECK(rec->next.segment == rec->position.segment);
 	FUZZ_CHECK(memchr(rec->line, '\n', rec->length) == NULL);
 	if (c == NULL) {
-		FUZZ_CHECK(bytes == rec->length + 1 && rec->length == strlen(expected) && memcmp(rec->line, expected, rec->length) == 0);
+		FUZZ_CHECK(bytes == rec->length + 1 && rec->length == strlen(expected));
+		FUZZ_CHECK(memcmp(rec->line, expected, rec->length) == 0);
 		r->new_lines++;
 		return;
 	}
