@@ -225,7 +225,10 @@ main(int argc, char **argv)
 	log_threshold(h->options.verbosity < 0 ? LOG_LEVEL_WARN :
 	    h->options.verbosity == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
 	umask(077);	/* ExaBGP gives its helpers 0137, with which a directory cannot be entered */
+	/* only SIGTERM and SIGINT end a helper */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGUSR2, &ignore, NULL);
 	sigaction(SIGALRM, &alarmed, NULL);
 	if (h->options.print)
 		return print(&h->options);

@@ -355,6 +355,18 @@ connect_start(struct store *s)
 	uv_timer_start(&s->timer, on_timer, CONNECT_MS, 0);
 }
 
+/* what the server says besides results */
+static void
+on_notice(void *arg, const char *message)
+{
+	char text[512];
+
+	(void)arg;
+	snprintf(text, sizeof(text), "%s", message);
+	one_line(text);
+	log_warn("PostgreSQL says: %s", text);
+}
+
 static void
 connect_step(struct store *s)
 {
@@ -373,6 +385,7 @@ connect_step(struct store *s)
 			connection_lost(s);
 			break;
 		}
+		PQsetNoticeProcessor(s->conn, on_notice, NULL);
 		state_set(s, STATE_OPENING, "connected");
 		/* limits that a role or database may have would only make a batch fail for ever */
 		statement_send(s, STEP_SETTINGS, "SET statement_timeout = 0; SET lock_timeout = 0;"

@@ -421,19 +421,14 @@ exits "a spool that cannot be made until the end: exit 75" 75 'could not open th
 install -m 755 "$PROGRAM" "$work/exabgp-pg"
 mkdir -m 555 "$work/spool/read-only"
 chmod 711 "$work/spool"
-as_nobody() {
-	if [ "$(id -u)" -ne 0 ]; then
-		"$@"
-	else
-		setpriv --reuid nobody --regid nogroup --clear-groups "$@"
-	fi
-}
-if ! as_nobody test -x "$work/exabgp-pg"; then
+as_nobody=()
+[ "$(id -u)" -ne 0 ] || as_nobody=(setpriv --reuid nobody --regid nogroup --clear-groups)
+if ! "${as_nobody[@]}" test -x "$work/exabgp-pg"; then
 	skip "a spool that may not be written" "nobody cannot enter $work"
 else
 	exec 9<>"$work/pipe"
 	log=$work/log.nobody
-	as_nobody "$work/exabgp-pg" -c nobody -s "$work/spool/read-only" -d "$nowhere" -w 1 <"$work/pipe" >"$log.out" 2>"$log" 9>&- &
+	"${as_nobody[@]}" "$work/exabgp-pg" -c nobody -s "$work/spool/read-only" -d "$nowhere" -w 1 <"$work/pipe" >"$log.out" 2>"$log" 9>&- &
 	helper=$!
 	helpers+=("$helper")
 	timeout 10 cat "$work/more" >&9
@@ -445,7 +440,7 @@ else
 	is "$(find "$work/spool/read-only" -mindepth 1)" "" "nothing was written"
 	exec 9<>"$work/pipe"
 	log=$work/log.nobody2
-	as_nobody "$work/exabgp-pg" -c nobody -d "$nowhere" <"$work/pipe" >"$log.out" 2>"$log" 9>&- &
+	"${as_nobody[@]}" "$work/exabgp-pg" -c nobody -d "$nowhere" <"$work/pipe" >"$log.out" 2>"$log" 9>&- &
 	helper=$!
 	helpers+=("$helper")
 	ok "without --spool it is /var/spool/exabgp-pg/NAME" wait_for 10 says "$log" 'journal "/var/spool/exabgp-pg/nobody"'
@@ -459,7 +454,7 @@ exec 9<>"$work/pipe"
 start "$work/pipe" -c owner -s "$work/spool/owned" -t 50
 first=$helper
 head -n 50 "$work/lines" >&9
-wait_for 20 rows owner 50
+ok "the owner of a spool loads" wait_for 20 rows owner 50
 start "$work/lines" -c owner -s "$work/spool/owned" -t 50
 second=$helper
 ok "a second helper of the same spool waits" wait_for 20 says "$log" 'warning: waiting for another helper that owns the journal'
