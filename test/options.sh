@@ -300,6 +300,7 @@ s.listen(9)
 print(flush=True)
 time.sleep(600)" "$work" >"$work/mute" 2>&1 9>&- 8>&- &
 helpers+=($!)
+disown # its end is not worth a message
 wait_for 10 says "$work/mute" '^$'
 start "$work/pipe" -c mute -s "$work/spool/mute" -d "host=$work"
 cat "$work/lines" >&9
@@ -506,7 +507,7 @@ cluster_start "$work/pg" 9>&-
 all_loaded() {
 	sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap WHERE collector = 'full'" && rows full $((lines - dropped))
 }
-ok "when the database is back, the rest is loaded" wait_for 30 all_loaded || diag "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'full'") of $((lines - dropped))"
+ok "when the database is back, the rest is loaded" wait_for 20 all_loaded || diag "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'full'") of $((lines - dropped))"
 head -n 10 "$work/lines" >&9
 exec 9>&-
 ends "at the end of input: exit 0" 0

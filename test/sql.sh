@@ -511,21 +511,6 @@ run as dba scripts/exabgp-pg-partitions --close
 ok "what it did is printed" grep -q "route_event_${peer}_20230601" "$work/out"
 is "$status $(open_leafs)" "0 0" "a late day is closed by the next run"
 
-# one that is at work on the same leaf: the other waits, and neither fails
-sql "SELECT bgp.ensure_partition($peer, '2023-06-02')" >/dev/null
-session_open first -U dba
-session_ask first "BEGIN;" "$(sql "SELECT statement FROM bgp.close_statements('2023-06-03') statement LIMIT 1");"
-as dba scripts/exabgp-pg-partitions --close >"$work/close" 2>&1 </dev/null &
-closing=$!
-closer_waits() {
-	! kill -0 "$closing" 2>/dev/null || waits exabgp-pg-partitions
-}
-wait_for 20 closer_waits
-session_ask first "COMMIT;"
-wait "$closing"
-is $? 0 "--close while another has begun the same leaf" || diag "$(cat "$work/close")"
-session_close first
-
 # --- time zones and encodings ------------------------------------------------------------------
 
 createdb -O dba auckland
