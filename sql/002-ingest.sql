@@ -29,6 +29,14 @@ $$;
 COMMENT ON FUNCTION bgp.ensure_peer(text, inet, bigint, inet, bigint, timestamptz) IS
     'peer_id of a peer, created if new';
 
+-- bgp.is_attached: is there a table of this name in schema bgp, and is it a partition?
+CREATE OR REPLACE FUNCTION bgp.is_attached(name text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM pg_inherits i
+	    WHERE i.inhrelid = to_regclass('bgp.' || quote_ident($1)) AND NOT i.inhdetachpending)
+$$;
+COMMENT ON FUNCTION bgp.is_attached(text) IS 'is this table of schema bgp a partition that is in use?';
+
 -- bgp.ensure_partition: makes the leaf of this peer and UTC day if it is missing;
 -- true if it did.  CREATE and ATTACH rather than CREATE ... PARTITION OF: ATTACH takes
 -- SHARE UPDATE EXCLUSIVE on the parent, which neither COPY nor SELECT waits for.
@@ -39,7 +47,7 @@ DECLARE
 	top	text := format('route_event_%s', $1);
 	leaf	text := format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD'));
 BEGIN
-	IF to_regclass('bgp.' || quote_ident(leaf)) IS NOT NULL THEN
+	IF bgp.is_attached(leaf) THEN
 		RETURN false;
 	END IF;
 	IF NOT EXISTS (SELECT FROM bgp.peer p WHERE p.peer_id = $1) THEN
@@ -47,19 +55,24 @@ BEGIN
 	END IF;
 	-- one creator at a time; the others then find it made
 	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
-	IF to_regclass('bgp.' || quote_ident(top)) IS NULL THEN
-		EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY RANGE (ts)', top);
-		EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', top);
+	IF NOT bgp.is_attached(top) THEN
+		IF to_regclass('bgp.' || quote_ident(top)) IS NULL THEN
+			EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY RANGE (ts)', top);
+			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', top);
+		END IF;
 		EXECUTE format('ALTER TABLE bgp.route_event ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', top, $1);
 	END IF;
-	IF to_regclass('bgp.' || quote_ident(leaf)) IS NOT NULL THEN
+	IF bgp.is_attached(leaf) THEN
 		RETURN false;
 	END IF;
 	-- insert-only: vacuum seldom, for the visibility map and freezing; analyze as ever,
 	-- since a leaf without statistics is badly planned
-	EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.%I INCLUDING ALL)
-	    WITH (autovacuum_vacuum_insert_scale_factor = 0.5)', leaf, top);
-	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	-- (one that is there but detached, by hand or by a retention that did not end, comes back)
+	IF to_regclass('bgp.' || quote_ident(leaf)) IS NULL THEN
+		EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.%I INCLUDING ALL)
+		    WITH (autovacuum_vacuum_insert_scale_factor = 0.5)', leaf, top);
+		EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	END IF;
 	EXECUTE format('ALTER TABLE bgp.%I ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', top, leaf,
 	    to_char($2, 'YYYY-MM-DD') || ' 00:00:00+00', to_char($2 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
 	RETURN true;
@@ -73,7 +86,7 @@ COMMENT ON FUNCTION bgp.ensure_partition(int, date) IS
 -- schema_version: the newest that this database has.
 CREATE OR REPLACE FUNCTION bgp.ingest_open(journal_id uuid, collector text,
     OUT segment bigint, OUT "position" bigint, OUT events int, OUT seq bigint, OUT schema_version int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
 #variable_conflict use_column
 BEGIN
 	INSERT INTO bgp.ingest_position AS i (journal_id, collector) VALUES ($1, $2)

@@ -21,7 +21,8 @@ CREATE OR REPLACE FUNCTION bgp.ensure_partitions_ahead(days int) RETURNS SETOF t
 LANGUAGE sql AS $$
 	SELECT format('bgp.route_event_%s_%s', p.peer_id, to_char(d, 'YYYYMMDD'))
 	FROM bgp.peer p,
-	    generate_series((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + $1, '1 day') d
+	    generate_series(date_trunc('day', now() AT TIME ZONE 'UTC'),
+		date_trunc('day', now() AT TIME ZONE 'UTC') + make_interval(days => $1), '1 day') d
 	WHERE p.last_seen > now() - interval '7 days' AND bgp.ensure_partition(p.peer_id, d::date)
 	ORDER BY 1
 $$;

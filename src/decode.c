@@ -11,7 +11,7 @@
  * An UPDATE of 64 KiB (RFC 8654) cannot need more than some 30 MiB; a made-up line
  * of 16 MiB can.
  */
-#define ARENA_LIMIT	((size_t)1024 * 1024 * 1024)
+#define ARENA_LIMIT	((size_t)512 * 1024 * 1024)
 #define TIME_MAX_S	4102444800.0	/* 2100-01-01 */
 #define DUMP_FLAGS	(JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
 
@@ -201,7 +201,9 @@ family_name(struct decoder *d, json_t *object)
 	if (afi == NULL || safi == NULL)
 		decoder_fail(d, "afi and safi are %s and %s", decoder_shown(d, json_object_get(object, "afi")),
 		    decoder_shown(d, json_object_get(object, "safi")));
-	if ((name = arena_printf(d->arena, "%.32s %.32s", afi, safi)) == NULL)
+	if (strlen(afi) > 32 || strlen(safi) > 32)
+		decoder_fail(d, "afi and safi are too long");
+	if ((name = arena_printf(d->arena, "%s %s", afi, safi)) == NULL)
 		decoder_fail(d, "the line needs too much memory to decode");
 	return name;
 }
@@ -569,7 +571,7 @@ parse(struct decoder *d, const char *line, size_t length)
 		root = json_loadb((const char *)d->repaired.data, d->repaired.length, JSON_REJECT_DUPLICATES, &again);
 	if (root == NULL) {
 		envelope_scan(&d->message, line, length);
-		if (json_error_code(&error) == json_error_out_of_memory)
+		if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0')
 			decoder_fail(d, "the line needs too much memory to decode");
 		decoder_fail(d, "not valid JSON: %s (byte %d)", error.text, error.position);
 	}

@@ -51,8 +51,10 @@ dialect_classify(const char *line, size_t length)
 		return DIALECT_EMPTY;
 	if (word[0] == '{')
 		return DIALECT_JSON;
-	if (n == strlen("shutdown") && memcmp(word, "shutdown", n) == 0)
-		return DIALECT_TEXT_ENCODER;
+	if (n == strlen("shutdown") && memcmp(word, "shutdown", n) == 0) {
+		next_word(&p, end, &n);	/* the text encoder writes two process ids after it */
+		return n > 0 ? DIALECT_TEXT_ENCODER : DIALECT_ANSWER;
+	}
 	if (word_in(word, n, answers))
 		return DIALECT_ANSWER;
 	if (n == strlen("neighbor") && memcmp(word, "neighbor", n) == 0) {

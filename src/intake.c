@@ -29,6 +29,8 @@ struct intake {
 	int		 fd;
 	int		 wake_fd;
 	bool		 lossless;
+	void		(*on_end)(void *);
+	void		*on_end_arg;
 	pthread_t	 thread;
 	unsigned char	*scratch;
 
@@ -111,6 +113,14 @@ drop_begin(struct intake *in)
 	in->dropping = true;
 }
 
+/* lines are kept again from the next one on */
+static void
+resume_if_room(struct intake *in)
+{
+	if (in->fate == LINE_DROPPED && !in->dropping && ring_free(in) >= RESUME_BYTES)
+		in->fate = LINE_KEPT;
+}
+
 /* what was read becomes lines */
 static void
 feed(struct intake *in, const unsigned char *p, size_t n)
@@ -158,8 +168,7 @@ feed(struct intake *in, const unsigned char *p, size_t n)
 				in->gap.lines++;
 				in->gap.to_us = clock_wall_us();
 				in->stats.dropped_lines++;
-				if (ring_free(in) >= RESUME_BYTES)
-					in->fate = LINE_KEPT;
+				resume_if_room(in);
 			}
 			break;
 		}
@@ -216,7 +225,6 @@ intake_run(void *arg)
 			break;
 		pthread_mutex_lock(&in->lock);
 		feed(in, in->scratch, (size_t)n);
-		ring_rewind(in);
 		pthread_cond_signal(&in->more);
 		late = in->finishing && clock_monotonic_ms() >= in->deadline_ms;
 		pthread_mutex_unlock(&in->lock);
@@ -236,14 +244,16 @@ intake_run(void *arg)
 		in->stats.dropped_lines++;
 	}
 	in->eof = true;
-	in->saw_eof = n <= 0;
+	in->saw_eof = n == 0;
 	pthread_cond_signal(&in->more);
 	pthread_mutex_unlock(&in->lock);
+	if (in->on_end != NULL)
+		in->on_end(in->on_end_arg);
 	return NULL;
 }
 
 struct intake *
-intake_start(int fd, bool lossless)
+intake_start(int fd, bool lossless, void (*on_end)(void *), void *arg)
 {
 	struct intake *in = calloc(1, sizeof(*in));
 	pthread_condattr_t attr;
@@ -255,6 +265,8 @@ intake_start(int fd, bool lossless)
 		return NULL;
 	}
 	in->fd = fd;
+	in->on_end = on_end;
+	in->on_end_arg = arg;
 	in->lossless = lossless;
 	in->wake_fd = eventfd(0, EFD_CLOEXEC);
 	in->ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -366,6 +378,8 @@ intake_consume(struct intake *in, size_t bytes)
 	pthread_mutex_lock(&in->lock);
 	in->head = (in->head + bytes) % RING_BYTES;
 	in->whole -= bytes;
+	ring_rewind(in);
+	resume_if_room(in);
 	pthread_cond_signal(&in->room);
 	pthread_mutex_unlock(&in->lock);
 }
@@ -396,6 +410,17 @@ intake_ended(struct intake *in)
 	ended = in->eof && in->whole == 0 && !in->gap_open;
 	pthread_mutex_unlock(&in->lock);
 	return ended;
+}
+
+bool
+intake_is_over(struct intake *in)
+{
+	bool eof;
+
+	pthread_mutex_lock(&in->lock);
+	eof = in->eof;
+	pthread_mutex_unlock(&in->lock);
+	return eof;
 }
 
 bool

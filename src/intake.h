@@ -30,9 +30,10 @@ struct intake_stats {
 
 /*
  * lossless: wait for the consumer rather than drop, for input that can wait (a file).
+ * on_end, or NULL: called from the thread when nothing more will be read.
  * NULL after logging why.
  */
-struct intake	*intake_start(int fd, bool lossless);
+struct intake	*intake_start(int fd, bool lossless, void (*on_end)(void *), void *arg);
 /* end of input by choice: reads on until end of file, at most this long */
 void		 intake_finish(struct intake *, unsigned int within_ms);
 /* after end of input */
@@ -48,7 +49,9 @@ bool		 intake_wait(struct intake *, unsigned int ms);
 size_t		 intake_peek(struct intake *, struct iovec pieces[2]);
 void		 intake_consume(struct intake *, size_t bytes);
 bool		 intake_take_gap(struct intake *, struct intake_gap *);
-/* end of input, and all of it consumed */
+/* nothing more will be read */
+bool		 intake_is_over(struct intake *);
+/* and all of it is consumed */
 bool		 intake_ended(struct intake *);
 /* stdin itself ended, as opposed to intake_finish's time */
 bool		 intake_saw_eof(struct intake *);

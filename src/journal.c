@@ -42,6 +42,7 @@
 #define END_OF_INPUT		"end of input"
 #define SYNC_MS			1000
 #define RETRY_MS		250
+#define TROUBLE_MS		10000	/* without one, and it is over */
 #define WAIT_MS			100	/* for lines, before looking whether to stop */
 
 struct segment {
@@ -66,6 +67,7 @@ struct journal {
 	bool		 dirty;
 	long long	 synced_ms;
 	struct log_repeat trouble;
+	long long	 trouble_ms;	/* the last one */
 	bool		 gap_held;	/* taken from the intake, not yet written */
 	struct intake_gap gap;
 
@@ -75,6 +77,7 @@ struct journal {
 	bool		 open;
 	bool		 ended;
 	bool		 unclean;
+	uint64_t	 first_of_run;
 	char		 id[JOURNAL_ID_SIZE];
 	struct segment	*segments;	/* in order of number */
 	size_t		 segments_count;
@@ -300,6 +303,19 @@ stopped_cleanly(struct journal *j)
 }
 
 static void
+segment_remove(struct journal *j, uint64_t number)
+{
+	char name[JOURNAL_NAME_SIZE];
+
+	journal_segment_name(name, number, "jsonl");
+	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
+		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+	journal_segment_name(name, number, "index");
+	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
+		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+}
+
+static void
 segment_close(struct journal *j)
 {
 	if (j->data_fd != -1) {
@@ -329,12 +345,40 @@ write_all(int fd, const char *data, size_t n)
 	return 0;
 }
 
+/* the directory has been removed or mounted over: makes it again, for the same journal */
+static void
+directory_renew(struct journal *j)
+{
+	int directory_fd, lock_fd, id_fd;
+
+	if (make_directories(j->config.directory) == -1 ||
+	    (directory_fd = open(j->config.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return;
+	lock_fd = openat(directory_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	id_fd = openat(directory_fd, "id", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (lock_fd == -1 || id_fd == -1 || flock(lock_fd, LOCK_EX | LOCK_NB) == -1 ||
+	    write_all(id_fd, j->id, JOURNAL_ID_SIZE - 1) == -1) {
+		if (lock_fd != -1)
+			close(lock_fd);
+		close(directory_fd);
+	} else {
+		close(j->directory_fd);
+		close(j->lock_fd);
+		j->directory_fd = directory_fd;
+		j->lock_fd = lock_fd;
+		log_warn("the journal \"%s\" was gone and is begun again", j->config.directory);
+	}
+	if (id_fd != -1)
+		close(id_fd);
+}
+
 /* begins the next segment, with a first index line */
 static int
 segment_begin(struct journal *j, const char *index_line)
 {
 	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE];
 	struct segment s = { .trusted = true }, *last;
+	int error;
 
 	segment_close(j);
 	pthread_mutex_lock(&j->lock);
@@ -350,6 +394,9 @@ segment_begin(struct journal *j, const char *index_line)
 	j->data_fd = openat(j->directory_fd, data, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (j->data_fd == -1)
 		goto failed;
+	/* its name must outlive a power failure before anything in it is committed */
+	if (fsync(j->directory_fd) == -1)
+		goto failed;
 	j->dirty = true;
 	s.disk_bytes = strlen(index_line);
 	pthread_mutex_lock(&j->lock);
@@ -359,9 +406,15 @@ segment_begin(struct journal *j, const char *index_line)
 	pthread_mutex_unlock(&j->lock);
 	return 0;
 failed:
+	error = errno;
 	if (j->index_fd != -1)
 		unlinkat(j->directory_fd, index, 0);
+	if (j->data_fd != -1)
+		unlinkat(j->directory_fd, data, 0);
 	segment_close(j);
+	if (error == ENOENT || error == ESTALE)
+		directory_renew(j);
+	errno = error;
 	return -1;
 }
 
@@ -382,6 +435,7 @@ begin_start(struct journal *j)
 static void
 trouble(struct journal *j, const char *what)
 {
+	j->trouble_ms = clock_monotonic_ms();
 	if (log_repeat_due(&j->trouble))
 		log_error("could not %s the journal \"%s\": %s; input is kept in memory, %llu tries so far",
 		    what, j->config.directory, strerror(errno), j->trouble.count);
@@ -390,8 +444,11 @@ trouble(struct journal *j, const char *what)
 static void
 trouble_over(struct journal *j)
 {
-	if (j->trouble.count > 0)
-		log_info("the journal \"%s\" can be written again after %llu tries", j->config.directory, j->trouble.count);
+	/* a full journal has room again with every segment that is loaded: that is one trouble */
+	if (j->trouble.count == 0 || clock_monotonic_ms() - j->trouble_ms < TROUBLE_MS)
+		return;
+	log_info("the journal \"%s\" has been written without failure again, after %llu of them", j->config.directory,
+	    j->trouble.count);
 	log_repeat_reset(&j->trouble);
 }
 
@@ -419,7 +476,12 @@ journal_open(struct journal *j)
 			    j->config.directory);
 		return false;
 	}
-	if (id_open(j->directory_fd, id) == -1 || segments_scan(j) == -1)
+	if (segments_scan(j) == -1)
+		goto failed;
+	/* without segments their numbers would begin anew, below what the database knows of this id */
+	if (segment_last(j) == NULL && unlinkat(j->directory_fd, "id", 0) == -1 && errno != ENOENT)
+		goto failed;
+	if (id_open(j->directory_fd, id) == -1)
 		goto failed;
 	j->unclean = !stopped_cleanly(j);
 	if (begin_start(j) == -1)
@@ -427,6 +489,7 @@ journal_open(struct journal *j)
 	trouble_over(j);
 	pthread_mutex_lock(&j->lock);
 	memcpy(j->id, id, sizeof(j->id));
+	j->first_of_run = segment_last(j)->number;
 	j->open = true;
 	pthread_mutex_unlock(&j->lock);
 	return true;
@@ -566,12 +629,40 @@ has_room(struct journal *j, size_t bytes)
 	pthread_mutex_unlock(&j->lock);
 	if (j->config.lossless && backlog > BACKLOG_BYTES)
 		return false;
-	if (used + bytes <= j->config.max_bytes)
+	/* a line that is longer than the journal may be goes alone */
+	if (used + bytes <= j->config.max_bytes || (bytes > j->config.max_bytes && backlog == 0))
 		return true;
+	j->trouble_ms = clock_monotonic_ms();
 	if (!j->config.lossless && log_repeat_due(&j->trouble))
 		log_error("the journal \"%s\" is full: %" PRIu64 " of %" PRIu64 " bytes; input is kept in memory, then dropped",
 		    j->config.directory, used, j->config.max_bytes);
 	return false;
+}
+
+/*
+ * There is no room: if all of the last segment is committed, its bytes are given back,
+ * which journal_release leaves to the next segment.  True if so.
+ */
+static bool
+reclaim(struct journal *j)
+{
+	struct segment *last;
+	uint64_t number = 0;
+
+	pthread_mutex_lock(&j->lock);
+	last = segment_last(j);
+	if (last->bytes > 0 && last->disk_bytes > 0 && j->released.segment == last->number &&
+	    j->released.offset >= last->bytes) {
+		number = last->number;
+		last->finished = true;
+		last->disk_bytes = 0;
+	}
+	pthread_mutex_unlock(&j->lock);
+	if (number == 0)
+		return false;
+	segment_close(j);
+	segment_remove(j, number);
+	return segment_begin(j, "") == 0;
 }
 
 /* moves what the intake has; false if it could not */
@@ -585,14 +676,19 @@ move_lines(struct journal *j)
 
 	while ((total = intake_peek(j->intake, pieces)) > 0) {
 		bytes = whole_lines(pieces, total, BLOCK_BYTES < j->segment_bytes ? BLOCK_BYTES : j->segment_bytes);
-		if (!has_room(j, bytes))
+		if (!has_room(j, bytes)) {
+			if (reclaim(j))
+				continue;
 			return false;
+		}
 		pthread_mutex_lock(&j->lock);
 		last = segment_last(j);
 		full = last->bytes > 0 && last->bytes + bytes > j->segment_bytes;
 		pthread_mutex_unlock(&j->lock);
 		if (((full || j->data_fd == -1) && segment_begin(j, "") == -1) || write_block(j, pieces, bytes) == -1) {
 			trouble(j, "write");
+			if ((errno == ENOSPC || errno == EDQUOT) && reclaim(j))
+				continue;
 			return false;
 		}
 		trouble_over(j);
@@ -669,6 +765,8 @@ journal_run(void *arg)
 
 	while (!is_stopping(j) && !journal_open(j))
 		pause_ms(j, RETRY_MS);
+	if (is_stopping(j))
+		return NULL;
 	changed(j);
 	while (!is_stopping(j)) {
 		if (!intake_wait(j->intake, WAIT_MS)) {
@@ -681,7 +779,7 @@ journal_run(void *arg)
 		} else if (intake_ended(j->intake))
 			break;
 	}
-	if (j->open && intake_ended(j->intake)) {
+	if (intake_ended(j->intake)) {
 		write_stop(j);
 		sync_if_due(j, true);
 		pthread_mutex_lock(&j->lock);
@@ -760,6 +858,17 @@ journal_id(struct journal *j, char *id)
 	return open;
 }
 
+uint64_t
+journal_first_of_run(struct journal *j)
+{
+	uint64_t first;
+
+	pthread_mutex_lock(&j->lock);
+	first = j->first_of_run;
+	pthread_mutex_unlock(&j->lock);
+	return first;
+}
+
 bool
 journal_unclean(struct journal *j)
 {
@@ -811,19 +920,6 @@ journal_extent(struct journal *j, uint64_t from, struct journal_extent *extent)
 }
 
 /* --- giving space back ------------------------------------------------------------------ */
-
-static void
-segment_remove(struct journal *j, uint64_t number)
-{
-	char name[JOURNAL_NAME_SIZE];
-
-	journal_segment_name(name, number, "jsonl");
-	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
-		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
-	journal_segment_name(name, number, "index");
-	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
-		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
-}
 
 void
 journal_release(struct journal *j, const struct journal_position *p)

@@ -54,6 +54,8 @@ void		 journal_free(struct journal *);
 bool		 journal_id(struct journal *, char *id);
 /* the previous helper left without seeing the end of its input: lines may be missing */
 bool		 journal_unclean(struct journal *);
+/* the first segment of this run; what comes before was left by earlier ones */
+uint64_t	 journal_first_of_run(struct journal *);
 /* the first segment whose number is at least this; false if there is none */
 bool		 journal_extent(struct journal *, uint64_t number, struct journal_extent *);
 /* all before this is committed */

@@ -32,6 +32,8 @@ struct journal_reader {
 	size_t		 index_size;
 	bool		 index_held;		/* index_line is to be looked at again */
 	uint64_t	 covered;		/* bytes of the segment that are dealt with */
+	bool		 later;			/* a segment could not be opened for now */
+	struct log_repeat trouble;
 	struct buf	 block;			/* whole lines */
 	size_t		 block_at;		/* of the next one */
 	uint64_t	 block_offset;		/* in the segment */
@@ -121,8 +123,11 @@ open_file(struct journal_reader *r, const char *suffix, int *fd)
 	*fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (*fd != -1 && suffix[0] == 'i' && (file = fdopen(*fd, "r")) == NULL)
 		close(*fd);
-	if (*fd == -1 && errno != ENOENT)
-		log_error("could not open \"%s\": %s", path, strerror(errno));
+	if (*fd == -1 && errno != ENOENT) {
+		r->later = true;	/* no descriptors, no memory: that passes */
+		if (log_repeat_due(&r->trouble))
+			log_error("could not open \"%s\": %s", path, strerror(errno));
+	}
 	return file;
 }
 
@@ -133,14 +138,20 @@ segment_open(struct journal_reader *r, const struct journal_extent *extent, stru
 	uint64_t expected = r->cursor.segment;
 	int index_fd;
 
+	r->segment = extent->number;
+	r->later = false;
+	open_file(r, "jsonl", &r->fd);
+	r->index = open_file(r, "index", &index_fd);
+	if (r->later) {
+		segment_close(r);
+		return false;
+	}
+	log_repeat_reset(&r->trouble);
 	if (extent->number != expected) {
 		r->cursor.segment = extent->number;
 		r->cursor.offset = 0;
 	}
-	r->segment = extent->number;
 	r->trusted = extent->trusted;
-	open_file(r, "jsonl", &r->fd);
-	r->index = open_file(r, "index", &index_fd);
 	/* the segment that was committed last may be gone, as all before it */
 	if (r->sought && expected != 0)
 		expected++;
@@ -378,6 +389,8 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			break;
 		if (r->segment == 0 && segment_open(r, &extent, rec))
 			return true;
+		if (r->later)
+			break;
 		if (index_step(r, &extent, rec, &more))
 			return true;
 	}

@@ -18,6 +18,7 @@
 #define TURN_LINES	64			/* decoded before the socket has a turn */
 #define STREAM_ROWS	1000			/* from here on a batch is sent while it is being filled */
 #define BATCH_BYTES	((size_t)12 * 1024 * 1024)	/* whatever the number of rows */
+#define RETRY_MS	250
 #define DAY_US		INT64_C(86400000000)
 
 /* what decoding waits for */
@@ -38,6 +39,9 @@ struct loader {
 	bool		 hurry;
 	bool		 last;
 	bool		 loaded_told;
+	bool		 opened_once;
+	bool		 is_stale;	/* the journal is older than what the database knows of it */
+	struct batch_position stale;
 
 	struct batch	 batches[2];
 	struct batch	*filling;
@@ -67,6 +71,7 @@ struct loader {
 
 	bool		 text_encoder_told;
 	struct log_repeat quarantine;
+	struct log_repeat refused;
 	struct loader_stats stats;
 };
 
@@ -92,6 +97,29 @@ on_peer(void *arg, const struct peer_key *key, int32_t id, int64_t pid, int64_t 
 	p->last_us = last_us;
 }
 
+static bool
+same_position(const struct batch_position *a, const struct batch_position *b)
+{
+	return a->journal.segment == b->journal.segment && a->journal.offset == b->journal.offset &&
+	    a->events == b->events;
+}
+
+/*
+ * The database is further than all that earlier runs left: segments were removed by hand
+ * or an old copy of the journal was put back.  Known from the first answer on, and as long
+ * as the database has not moved from there.
+ */
+static bool
+is_beyond_journal(struct loader *l, const struct batch_position *position)
+{
+	if (!l->opened_once) {
+		l->opened_once = true;
+		l->is_stale = position->journal.segment >= journal_first_of_run(l->journal);
+		l->stale = *position;
+	}
+	return l->is_stale && same_position(&l->stale, position);
+}
+
 /* begins anew from what the database has */
 static void
 on_open(void *arg, const struct batch_position *position, int64_t seq)
@@ -108,16 +136,20 @@ on_open(void *arg, const struct batch_position *position, int64_t seq)
 	l->skip = position->events;
 	journal_reader_seek(l->reader, &position->journal);
 	batch_begin(l->filling, ++l->batch_number, position, seq);
+	if (is_beyond_journal(l, position)) {
+		struct journal_position first = { journal_first_of_run(l->journal), 0 };
+
+		l->at = first;
+		l->skip = 0;
+		journal_reader_seek(l->reader, &first);
+		batch_gap(l->filling, l->config.collector, MESSAGE_NO_NUMBER, clock_wall_us(), MESSAGE_NO_NUMBER,
+		    MESSAGE_NO_NUMBER, "the journal that the database knows was replaced by an older one", 0);
+		l->filling->to.journal = first;
+		l->filling->to.events = 0;
+	}
 	log_debug("loading from segment %" PRIu64 " offset %" PRIu64 " event %d", position->journal.segment,
 	    position->journal.offset, position->events);
 	run(l);
-}
-
-static bool
-same_position(const struct batch_position *a, const struct batch_position *b)
-{
-	return a->journal.segment == b->journal.segment && a->journal.offset == b->journal.offset &&
-	    a->events == b->events;
 }
 
 static void
@@ -126,6 +158,8 @@ on_rejected(void *arg, const char *why)
 	struct loader *l = arg;
 	size_t rows = l->under_way != NULL ? batch_rows(l->under_way) : 0;
 
+	if (rows == 0)
+		return;
 	if (rows > 1) {
 		l->row_limit = rows / 2;
 		log_debug("PostgreSQL refused one of %zu rows: %s", rows, why);
@@ -138,7 +172,8 @@ on_rejected(void *arg, const char *why)
 	l->poisoned = true;
 	l->poison = l->under_way_first_row;
 	snprintf(l->poison_why, sizeof(l->poison_why), "PostgreSQL refused a row of this line: %s", why);
-	log_warn("%s", l->poison_why);
+	if (log_repeat_due(&l->refused))
+		log_warn("%s (%llu so far)", l->poison_why, l->refused.count);
 }
 
 static void
@@ -277,29 +312,36 @@ peer_unknown(void *arg, struct peer *p)
 	p->up = false;
 }
 
-/* of the helper itself */
-static void
+/* of the helper itself; false if it must be gone on with in the next batch */
+static bool
 helper_event(struct loader *l, const char *event)
 {
 	char detail[300];
-	const char *p;
+	char *p;
 
-	/* our own words, but read from disk */
-	for (p = l->record.text; *p != '\0'; p++)
-		if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			l->record.text[p - l->record.text] = '?';
-	snprintf(detail, sizeof(detail), l->record.type == JOURNAL_START ? "{\"pid\":\"%s\"}" : "{\"reason\":\"%s\"}",
-	    l->record.text);
-	if (event_begin(l))
-		batch_session(l->filling, event_time(l), 0, l->config.collector, event, NULL, detail);
-	event_end(l);
+	if (l->next_event == 0) {
+		/* our own words, but read from disk */
+		for (p = l->record.text; *p != '\0'; p++)
+			if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+				*p = '?';
+		snprintf(detail, sizeof(detail),
+		    l->record.type == JOURNAL_START ? "{\"pid\":\"%s\"}" : "{\"reason\":\"%s\"}", l->record.text);
+		if (event_begin(l))
+			batch_session(l->filling, event_time(l), 0, l->config.collector, event, NULL, detail);
+		event_end(l);
+		l->next_event++;
+	}
 	if (l->record.type != JOURNAL_START)
-		return;
+		return true;
 	/* what happened while no helper was there is not known */
-	peers_each(l->peers, peer_unknown, l);
-	if (l->record.unclean)
+	if (l->record.unclean) {
+		if (is_full(l))
+			return false;
 		gap_event(l, l->last_us, l->record.time_us, MESSAGE_NO_NUMBER, MESSAGE_NO_NUMBER,
 		    "the helper before this one was killed: what it had read and not written, if anything, is lost", 0);
+	}
+	peers_each(l->peers, peer_unknown, l);
+	return true;
 }
 
 /* the peer of a message, with an id: false if the store must be asked first */
@@ -389,6 +431,9 @@ line_events(struct loader *l, enum wait *wait)
 		gap_event(l, p->last_us, m->time_us, missed, MESSAGE_NO_NUMBER, why, p->id);
 		l->gap_told = true;
 	}
+	/* told, the gap may have filled the batch */
+	if (l->gap_told && is_full(l))
+		return false;
 	switch (m->kind) {
 	case MESSAGE_IGNORED:
 		break;
@@ -424,7 +469,8 @@ record_events(struct loader *l, enum wait *wait)
 			return false;
 		break;
 	case JOURNAL_START:
-		helper_event(l, "start");
+		if (!helper_event(l, "start"))
+			return false;
 		break;
 	case JOURNAL_RESYNC:
 		helper_event(l, "resync");
@@ -568,6 +614,8 @@ run(struct loader *l)
 		return;
 	}
 	uv_idle_stop(&l->idle);
+	if (wait == WAIT_JOURNAL && journal_backlog(l->journal, &l->filling->to.journal) > 0)
+		uv_timer_start(&l->timer, on_timer, RETRY_MS, 0);	/* it could not be read for now */
 	if (!batch_is_empty(l->filling) && !is_due)
 		uv_timer_start(&l->timer, on_timer, (uint64_t)(l->config.batch_ms - age), 0);
 	if (wait == WAIT_JOURNAL && batch_is_empty(l->filling) && l->under_way == NULL && !l->loaded_told &&

@@ -5,6 +5,7 @@
  * This file wires them and decides when to end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@
 #define TERM_STDIN_MS	1000	/* for stdin to end */
 #define TERM_LAST_MS	1500	/* no batch is begun after this */
 #define TERM_LEAVE_MS	1750	/* gone, even in the middle of a batch */
+#define JOURNAL_GRACE_MS 2000	/* after the time to load, for input to reach the journal */
 #define TERM_ALARM_MS	1900	/* gone, even if something hangs */
 
 struct helper {
@@ -48,7 +50,9 @@ struct helper {
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
 	bool		 resync;	/* to be asked for if the journal was left unclean */
+	bool		 overdue;	/* the time to load is over, but not all is in the journal */
 	bool		 leaving;
+	bool		 lossless;	/* stdin can wait */
 	int		 status;
 };
 
@@ -76,10 +80,11 @@ on_loaded(void *arg)
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
-	leave(h, EX_OK);
+	/* of a file that was not read to its end, the rest is where it was */
+	leave(h, h->lossless && !intake_saw_eof(h->intake) ? EX_TEMPFAIL : EX_OK);
 }
 
-/* from the journal's thread */
+/* from the threads of the journal and of the intake */
 static void
 on_journal_change(void *arg)
 {
@@ -99,13 +104,16 @@ on_journal_changed(uv_async_t *async)
 		if (journal_unclean(h->journal))
 			resync_ask();
 	}
-	if (journal_ended(h->journal) && !h->draining) {
+	if (intake_is_over(h->intake) && !h->draining) {
 		h->draining = true;
 		log_info("end of input");
 		if (h->term_ms == 0 && h->options.drain_seconds != OPTIONS_DRAIN_FOREVER)
 			uv_timer_start(&h->deadline, on_deadline, (uint64_t)h->options.drain_seconds * 1000, 0);
 	}
-	loader_wake(h->loader);
+	if (h->overdue && journal_ended(h->journal))
+		on_deadline(&h->deadline);
+	else
+		loader_wake(h->loader);
 }
 
 static void
@@ -113,12 +121,24 @@ on_deadline(uv_timer_t *timer)
 {
 	struct helper *h = timer->data;
 	long long since = clock_monotonic_ms() - h->term_ms;
+	struct iovec pieces[2];
+	size_t bytes;
 
 	if (h->term_ms != 0 && since < TERM_LEAVE_MS && !loader_is_idle(h->loader)) {
 		loader_hurry(h->loader, true);
 		uv_timer_start(&h->deadline, on_deadline, 20, 0);
 		return;
 	}
+	if (h->term_ms == 0 && !journal_ended(h->journal) && !h->overdue) {
+		/* what was read is to be on disk at least, if the disk takes it */
+		h->overdue = true;
+		uv_timer_start(&h->deadline, on_deadline, JOURNAL_GRACE_MS, 0);
+		return;
+	}
+	bytes = intake_peek(h->intake, pieces);
+	if (bytes > 0)
+		log_error("%zu bytes of input could not be written to the journal \"%s\" and are lost", bytes,
+		    h->options.spool);
 	log_warn("leaving before all input is in the database: the rest waits in \"%s\"", h->options.spool);
 	leave(h, EX_TEMPFAIL);
 }
@@ -174,7 +194,7 @@ static int
 set_up(struct helper *h)
 {
 	struct journal_config journal = { .directory = h->options.spool, .max_bytes = h->options.spool_max,
-		.lossless = is_regular_file(STDIN_FILENO), .resync = h->resync, .on_change = on_journal_change, .arg = h };
+		.lossless = h->lossless, .resync = h->resync, .on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
 		.on_loaded = on_loaded, .arg = h };
@@ -193,7 +213,7 @@ set_up(struct helper *h)
 		return -1;
 	}
 	/* taking input in comes first: nothing that follows may delay it */
-	if ((h->intake = intake_start(STDIN_FILENO, journal.lossless)) == NULL ||
+	if ((h->intake = intake_start(STDIN_FILENO, journal.lossless, on_journal_change, h)) == NULL ||
 	    (h->journal = journal_start(&journal, h->intake)) == NULL ||
 	    (h->loader = loader_new(&h->loop, h->journal, &loader)) == NULL)
 		return -1;
@@ -203,7 +223,7 @@ set_up(struct helper *h)
 static int
 print(const struct options *o)
 {
-	struct intake *intake = intake_start(STDIN_FILENO, true);
+	struct intake *intake = intake_start(STDIN_FILENO, true, NULL, NULL);
 	int status;
 
 	if (intake == NULL)
@@ -214,6 +234,19 @@ print(const struct options *o)
 	return status;
 }
 
+/* one that is closed would be given to the next file that is opened */
+static void
+standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -221,6 +254,7 @@ main(int argc, char **argv)
 	struct helper *h = &helper;
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, alarmed = { .sa_handler = on_alarm };
 
+	standard_descriptors();
 	options_parse(&h->options, argc, argv);
 	log_threshold(h->options.verbosity < 0 ? LOG_LEVEL_WARN :
 	    h->options.verbosity == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
@@ -237,14 +271,15 @@ main(int argc, char **argv)
 	srandom((unsigned int)clock_wall_us() ^ (unsigned int)getpid());
 	log_info("exabgp-pg %s, collector \"%s\", journal \"%s\"", EXABGP_PG_VERSION, h->options.collector,
 	    h->options.spool);
+	h->lossless = is_regular_file(STDIN_FILENO);
 	h->resync = h->options.resync && resync_possible();
 	if (set_up(h) == -1)
 		return EX_OSERR;
 	uv_run(&h->loop, UV_RUN_DEFAULT);
+	loader_free(h->loader);
+	journal_free(h->journal);	/* its thread wakes the loop */
 	if (uv_loop_close(&h->loop) != 0)
 		log_debug("the event loop was not empty");
-	loader_free(h->loader);
-	journal_free(h->journal);
 	/* the reader of stdin may be waiting for ever: it ends with the process */
 	return h->status;
 }

@@ -14,7 +14,8 @@
 #include "store.h"
 #include "version.h"
 
-#define CONNECT_MS	15000
+#define CONNECT_MS	30000	/* all hosts of the connection string together */
+#define PATIENCE_MS	60000	/* for an answer, before the log says that it is awaited */
 #define RETRY_FIRST_MS	100
 #define RETRY_LAST_MS	10000
 #define FEED_BYTES	((size_t)64 * 1024)	/* handed to libpq at once */
@@ -61,6 +62,7 @@ struct store {
 	char		 journal_id[JOURNAL_ID_SIZE];
 	unsigned int	 retry_ms;
 	struct log_repeat trouble;
+	long long	 asked_ms;	/* when the statement under way was sent */
 	/* the failure of the statement under way */
 	bool		 failed;
 	enum cure	 cure;
@@ -87,16 +89,15 @@ static void	on_poll(uv_poll_t *, int, int);
 bool
 store_conninfo_valid(const char *conninfo)
 {
-	char *why = NULL;
 	PQconninfoOption *options;
 
 	/* a URI or key=value pairs; a bare word is the name of a database */
 	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
 		return true;
-	options = PQconninfoParse(conninfo, &why);
+	options = PQconninfoParse(conninfo, NULL);
 	if (options == NULL) {
-		log_error("could not understand the connection string: %s", why != NULL ? why : "out of memory");
-		PQfreemem(why);
+		/* libpq's reason quotes the string, which may have a password */
+		log_error("could not understand the connection string: not what libpq takes (key=value pairs or a URI)");
 		return false;
 	}
 	PQconninfoFree(options);
@@ -237,6 +238,8 @@ connection_lost(struct store *s)
 
 	snprintf(why, sizeof(why), "%s", s->conn != NULL ? PQerrorMessage(s->conn) : "out of memory");
 	one_line(why);
+	if (why[0] == '\0')
+		snprintf(why, sizeof(why), "the connection was closed");
 	report(s, why);
 	disconnect(s);
 	retry_later(s, "connection lost");
@@ -281,7 +284,7 @@ note_failure(struct store *s, const PGresult *res)
 		return;
 	s->failed = true;
 	s->cure = cure_for(res);
-	if (s->cure == CURE_REJECT && s->state != STATE_LOADING)
+	if (s->cure == CURE_REJECT && s->step != STEP_COPY && s->step != STEP_COMMIT)
 		s->cure = CURE_RETRY;	/* there is no row that could be at fault */
 	snprintf(s->why, sizeof(s->why), "%s%s%s%s%s%s", primary != NULL ? primary : PQresultErrorMessage(res),
 	    detail != NULL ? ": " : "", detail != NULL ? detail : "", sqlstate != NULL ? " (SQLSTATE " : "",
@@ -311,6 +314,8 @@ statement_send(struct store *s, enum step step, const char *sql, int count, cons
 
 	s->step = step;
 	s->failed = false;
+	s->asked_ms = clock_monotonic_ms();
+	uv_timer_start(&s->timer, on_timer, PATIENCE_MS, 0);
 	sent = count == 0 ? PQsendQuery(s->conn, sql) : PQsendQueryParams(s->conn, sql, count, NULL, values, NULL, NULL, 0);
 	if (sent != 1)
 		connection_lost(s);
@@ -343,7 +348,7 @@ connect_start(struct store *s)
 	/* before the user's own, which win: a dead network must not look like a slow server for hours */
 	const char *keywords[] = { "fallback_application_name", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL };
-	const char *values[] = { "exabgp-pg", "20", "5", "4", "40000", s->config.conninfo, "UTF8", NULL };
+	const char *values[] = { "exabgp-pg", "20", "5", "4", "10000", s->config.conninfo, "UTF8", NULL };
 
 	state_set(s, STATE_CONNECTING, "trying");
 	s->stats.connects++;
@@ -370,7 +375,12 @@ on_notice(void *arg, const char *message)
 static void
 connect_step(struct store *s)
 {
-	switch (PQconnectPoll(s->conn)) {
+	PostgresPollingStatusType status;
+
+	/* libpq may close the socket and open another of the same number, which the loop could not tell */
+	poll_stop(s);
+	status = PQconnectPoll(s->conn);
+	switch (status) {
 	case PGRES_POLLING_READING:
 		if (!poll_start(s, UV_READABLE))
 			connection_lost(s);
@@ -387,9 +397,13 @@ connect_step(struct store *s)
 		}
 		PQsetNoticeProcessor(s->conn, on_notice, NULL);
 		state_set(s, STATE_OPENING, "connected");
-		/* limits that a role or database may have would only make a batch fail for ever */
+		/*
+		 * Limits that a role or database may have would only make a batch fail for ever.  But should
+		 * we vanish between two statements, the server is to end this session, and free its locks.
+		 */
 		statement_send(s, STEP_SETTINGS, "SET statement_timeout = 0; SET lock_timeout = 0;"
-		    " SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
+		    " SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;"
+		    " SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4;"
 		    " SET DateStyle = ISO; SET TimeZone = 'UTC'", 0, NULL);
 		break;
 	default:
@@ -408,10 +422,11 @@ on_timer(uv_timer_t *timer)
 		disconnect(s);
 		retry_later(s, "connecting took too long");
 	} else if (s->state == STATE_WAITING) {
-		if (s->conn != NULL)
-			open_position(s);
-		else
-			connect_start(s);
+		connect_start(s);
+	} else if (s->step != STEP_NONE) {
+		log_warn("the database has not answered for %d s (%s); input waits in the journal",
+		    (int)((clock_monotonic_ms() - s->asked_ms) / 1000), state_names[s->state]);
+		uv_timer_start(&s->timer, on_timer, (uint64_t)(clock_monotonic_ms() - s->asked_ms), 0);
 	}
 }
 
@@ -643,7 +658,7 @@ ready(struct store *s)
 {
 	s->step = STEP_NONE;
 	s->batch = NULL;
-	s->retry_ms = 0;
+	uv_timer_stop(&s->timer);
 	state_set(s, STATE_READY, "done");
 }
 
@@ -674,7 +689,9 @@ statement_failed(struct store *s)
 		open_position(s);
 		break;
 	case CURE_RETRY:
+		/* on a new connection: what the session has inherited may be the cause */
 		report(s, s->why);
+		disconnect(s);
 		retry_later(s, s->why);
 		break;
 	case CURE_REJECT:
@@ -703,9 +720,6 @@ statement_next(struct store *s)
 		open_peers(s);
 		break;
 	case STEP_PEERS:
-		if (s->trouble.count > 0)
-			log_info("the database can be loaded again after %llu failures", s->trouble.count);
-		log_repeat_reset(&s->trouble);
 		ready(s);
 		c->on_open(c->arg, &s->position, s->seq);
 		break;
@@ -729,6 +743,10 @@ statement_next(struct store *s)
 		/* FALLTHROUGH */
 	case STEP_COMMIT:
 		s->in_transaction = false;
+		if (s->trouble.count > 0)
+			log_info("the database is loaded again after %llu failures", s->trouble.count);
+		log_repeat_reset(&s->trouble);
+		s->retry_ms = 0;
 		s->stats.batches++;
 		s->stats.rows += batch_rows(s->batch);
 		ready(s);

@@ -249,7 +249,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(pipe(fds) == 0 && fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
 	f.fd = fds[1];
 	fuzz_mute();
-	f.intake = intake_start(fds[0], f.lossless);
+	f.intake = intake_start(fds[0], f.lossless, NULL, NULL);
 	FUZZ_CHECK(f.intake != NULL);
 	operate(&f, data + 1, data + size);
 	close(fds[1]);

@@ -76,7 +76,7 @@ test_pieces(void **state)
 		text_add(&wanted, "\n\n\0\n\r\n\xff\n", 8);
 		add_lines(&wanted, 300, 2000, 300, seed);
 		stream_open(&s);
-		assert_non_null(in = intake_start(s.fds[0], seed % 2));
+		assert_non_null(in = intake_start(s.fds[0], seed % 2, NULL, NULL));
 		stream_write(&s, wanted.data, wanted.length, seed, true);
 		collect(in, &c);
 		stream_join(&s);
@@ -119,7 +119,7 @@ test_small(void **state)
 		text_add(&wanted, cases[i / 2].output, strlen(cases[i / 2].output));
 		stream_open(&s);
 		stream_write(&s, cases[i / 2].input, strlen(cases[i / 2].input), 0, true);
-		assert_non_null(in = intake_start(s.fds[0], i % 2));
+		assert_non_null(in = intake_start(s.fds[0], i % 2, NULL, NULL));
 		collect(in, &c);
 		stream_join(&s);
 		check_bytes(cases[i / 2].name, &c.bytes, &wanted);
@@ -147,7 +147,7 @@ test_file(void **state)
 	assert_true(wanted.length > 30 * 1024 * 1024);
 	assert_int_equal(write(fd, wanted.data, wanted.length), wanted.length);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_non_null(in = intake_start(fd, true));
+	assert_non_null(in = intake_start(fd, true, NULL, NULL));
 	collect(in, &c);
 	check_bytes("a file", &c.bytes, &wanted);
 	assert_int_equal(c.gaps_count, 0);
@@ -194,7 +194,7 @@ test_overlong(void **state)
 	text_add(&wanted, "\n", 1);
 	stream_open(&s);
 	stream_write(&s, input.data, input.length, 0, true);
-	assert_non_null(in = intake_start(s.fds[0], true));
+	assert_non_null(in = intake_start(s.fds[0], true, NULL, NULL));
 	collect(in, &c);
 	stream_join(&s);
 	check_bytes("overlong", &c.bytes, &wanted);
@@ -278,7 +278,7 @@ test_drop(void **state)
 		parts[i] = input.length;
 	}
 	stream_open(&s);
-	assert_non_null(in = intake_start(s.fds[0], false));
+	assert_non_null(in = intake_start(s.fds[0], false, NULL, NULL));
 	for (i = 0; i < COUNT(parts); i++) {
 		stream_write(&s, input.data + from, parts[i] - from, 0, i == COUNT(parts) - 1);
 		stream_join(&s);
@@ -319,7 +319,7 @@ test_drop_to_end(void **state)
 	add_lines(&input, 0, 60000, 1200, 1);
 	text_addf(&input, "#60000 the last one");
 	stream_open(&s);
-	assert_non_null(in = intake_start(s.fds[0], false));
+	assert_non_null(in = intake_start(s.fds[0], false, NULL, NULL));
 	stream_write(&s, input.data, input.length, 0, true);
 	stream_join(&s);
 	wait_until_read(in, input.length);
@@ -346,7 +346,7 @@ test_lossless(void **state)
 	(void)state;
 	add_lines(&input, 0, 80000, 1200, 1);
 	stream_open(&s);
-	assert_non_null(in = intake_start(s.fds[0], true));
+	assert_non_null(in = intake_start(s.fds[0], true, NULL, NULL));
 	stream_write(&s, input.data, input.length, 7, true);
 	for (intake_stats(in, &stats); stats.bytes < 23 * 1024 * 1024; intake_stats(in, &stats))
 		deadline_pause(&d, "filling");
@@ -375,7 +375,7 @@ test_finish(void **state)
 	text_addf(&wanted, "1\n2\n3\n");
 	stream_open(&s);
 	assert_int_equal(write(s.fds[1], "1\n", 2), 2);
-	assert_non_null(in = intake_start(s.fds[0], false));
+	assert_non_null(in = intake_start(s.fds[0], false, NULL, NULL));
 	intake_finish(in, 30000);
 	assert_int_equal(write(s.fds[1], "2\n3", 3), 3);
 	close(s.fds[1]);
@@ -391,7 +391,7 @@ test_finish(void **state)
 	/* it does not: whole lines are there, and that this was not the end is known */
 	stream_open(&s);
 	assert_int_equal(write(s.fds[1], "1\n2\n3\n", 6), 6);
-	assert_non_null(in = intake_start(s.fds[0], false));
+	assert_non_null(in = intake_start(s.fds[0], false, NULL, NULL));
 	wait_until_read(in, 6);
 	intake_finish(in, 50);
 	collect(in, &c);

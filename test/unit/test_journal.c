@@ -76,7 +76,7 @@ helper_start_in(struct helper *h, const char *spool, uint64_t max_bytes, bool lo
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->changed, NULL);
 	stream_open(&h->stream);
-	assert_non_null(h->intake = intake_start(h->stream.fds[0], lossless));
+	assert_non_null(h->intake = intake_start(h->stream.fds[0], lossless, NULL, NULL));
 	assert_non_null(h->journal = journal_start(&config, h->intake));
 	assert_non_null(h->reader = journal_reader_new(h->journal, spool));
 }
