@@ -280,7 +280,8 @@ raw_read(struct decoder *d, json_t *neighbor, json_t *message)
 		d->message.kind = MESSAGE_IGNORED;
 		return;
 	}
-	decoder_fail(d, "a raw packet that is not decoded: set \"parsed\" and \"consolidate\" beside \"packets\" in the api section");
+	decoder_fail(d, "a raw packet that is not decoded: set \"parsed\" and \"consolidate\" beside \"packets\" in the"
+	    " api section");
 }
 
 static void

@@ -263,7 +263,8 @@ community_numbers(struct decoder *d, json_t *value, uint32_t *numbers, size_t n,
 		decoder_fail(d, "%s is %s, not a list of %zu numbers", what, decoder_shown(d, value), n);
 	for (i = 0; i < n; i++) {
 		if (!value_unsigned(json_array_get(value, i), max, &number))
-			decoder_fail(d, "%s is %s, whose numbers are not all from 0 to %" PRIu64, what, decoder_shown(d, value), max);
+			decoder_fail(d, "%s is %s, whose numbers are not all from 0 to %" PRIu64, what,
+			    decoder_shown(d, value), max);
 		numbers[i] = (uint32_t)number;
 	}
 }

@@ -26,21 +26,29 @@ family_read(struct decoder *d, struct family *f, const char *name)
 		f->stored = NULL;
 }
 
+/* room for so many more */
+static void
+routes_reserve(struct decoder *d, size_t more)
+{
+	size_t size = d->routes_count + more;
+	struct route *routes;
+
+	if (size <= d->routes_size)
+		return;
+	if (size < d->routes_size * 2)
+		size = d->routes_size * 2;
+	routes = decoder_take(d, size * sizeof(*routes));
+	if (d->routes_count > 0)
+		memcpy(routes, d->routes, d->routes_count * sizeof(*routes));
+	d->routes = routes;
+	d->routes_size = size;
+}
+
 static struct route *
 route_add(struct decoder *d)
 {
-	struct route *r;
+	struct route *r = &d->routes[d->routes_count++];
 
-	if (d->routes_count == d->routes_size) {
-		size_t size = d->routes_size == 0 ? 32 : d->routes_size * 2;
-		struct route *more = decoder_take(d, size * sizeof(*more));
-
-		if (d->routes_count > 0)
-			memcpy(more, d->routes, d->routes_count * sizeof(*more));
-		d->routes = more;
-		d->routes_size = size;
-	}
-	r = &d->routes[d->routes_count++];
 	memset(r, 0, sizeof(*r));
 	r->path_id = MESSAGE_NO_NUMBER;
 	return r;
@@ -177,6 +185,7 @@ nlris_read(struct decoder *d, const struct family *f, json_t *container, bool an
 
 	if (!json_is_array(container) && !json_is_object(container))
 		decoder_fail(d, "the NLRI of %s are %s, not a list", f->name, decoder_shown(d, container));
+	routes_reserve(d, json_is_array(container) ? json_array_size(container) : json_object_size(container));
 	if (json_is_array(container)) {
 		json_array_foreach(container, i, item) {
 			struct route *r = route_add(d);

@@ -23,7 +23,7 @@ scripts/exabgp-pg-db init >/dev/null || exit 1
 
 # as ExaBGP would: starts the helper again whenever it ends
 start_helper() {
-	"$PROGRAM" -q -c faults -s "$work/spool" --batch-rows 500 --batch-ms 50 "$@" <"$work/pipe" >/dev/null 2>>"$work/log" 9>&- &
+	"$PROGRAM" -q -c faults -s "$work/spool" --batch-rows 500 --batch-ms 50 <"$work/pipe" >/dev/null 2>>"$work/log" 9>&- &
 	helper=$!
 }
 

@@ -368,7 +368,7 @@ copy_check_error(const struct copy_field *f)
 static inline void
 copy_check_gap(const struct copy_field *f)
 {
-	FUZZ_CHECK(f[0].length > 0 && f[5].length > 0);
+	FUZZ_CHECK(f[0].length > 0 && f[5].data != NULL);
 	copy_check_time(&f[1]);
 	copy_check_time(&f[2]);
 	FUZZ_CHECK(f[3].data == NULL || copy_int8(&f[3]) >= 0);

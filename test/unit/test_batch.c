@@ -337,7 +337,7 @@ test_errors(void **state)
 	batch_error(&b, MESSAGE_NO_NUMBER, "c", line, MESSAGE_LINE_KEPT + 10, "\xff");
 	got = copy_text(&b, BATCH_ERRORS);
 	assert_int_equal(strlen(got), strlen("~|1|c|") + MESSAGE_LINE_KEPT - 1 + strlen("\\xc3|\\xff\n"));
-	check_text("cut off at the limit", got + strlen(got) - 11, "xx\\xc3|\\xff\n" + 1);
+	check_text("cut off at the limit", got + strlen(got) - 11, &"xx\\xc3|\\xff\n"[1]);
 	free(got);
 	free(line);
 	batch_free(&b);
