@@ -556,6 +556,10 @@ envelope_scan(struct message *m, const char *line, size_t length)
 		m->peer.asn = scan_number(asn, length - (size_t)(asn - line), "\"peer\"");
 		m->peer.local_asn = scan_number(asn, length - (size_t)(asn - line), "\"local\"");
 	}
+	if (m->peer.asn > UINT32_MAX)
+		m->peer.asn = MESSAGE_NO_NUMBER;
+	if (m->peer.local_asn > UINT32_MAX)
+		m->peer.local_asn = MESSAGE_NO_NUMBER;
 	m->has_peer = m->peer.address.family != 0 && m->peer.asn != MESSAGE_NO_NUMBER;
 }
 

@@ -234,7 +234,8 @@ mend_number(struct lexer *x)
 	for (p = digits; p < x->end && isdigit((unsigned char)*p); p++)
 		continue;
 	big = p - digits > INT64_DIGITS ||
-	    (p - digits == INT64_DIGITS && memcmp(digits, "9223372036854775807", INT64_DIGITS) > 0);
+	    (p - digits == INT64_DIGITS &&
+	    memcmp(digits, digits > start ? "9223372036854775808" : "9223372036854775807", INT64_DIGITS) > 0);
 	if (p < x->end && (*p == '.' || *p == 'e' || *p == 'E' || *p == '+' || *p == '-')) {
 		big = false;
 		while (p < x->end && (isalnum((unsigned char)*p) || *p == '.' || *p == '+' || *p == '-'))

@@ -289,6 +289,7 @@ event_next(struct journal_reader *r, const char *line, struct journal_record *re
 {
 	int at = 0;
 	uint64_t offset;
+	char *text;
 
 	if (sscanf(line, "start %" SCNu64, &offset) == 1) {
 		record_init(r, rec, JOURNAL_START);
@@ -311,6 +312,10 @@ event_next(struct journal_reader *r, const char *line, struct journal_record *re
 	r->cursor.offset = offset;
 	rec->position = rec->next = r->cursor;
 	snprintf(rec->text, sizeof(rec->text), "%s", line + at);
+	/* our own words, but read from a disk that may be damaged */
+	for (text = rec->text; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f || *text == '"' || *text == '\\')
+			*text = '?';
 	if (rec->type == JOURNAL_START)
 		rec->text[strspn(rec->text, "0123456789")] = '\0';
 	return true;

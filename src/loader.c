@@ -317,13 +317,8 @@ static bool
 helper_event(struct loader *l, const char *event)
 {
 	char detail[300];
-	char *p;
 
 	if (l->next_event == 0) {
-		/* our own words, but read from disk */
-		for (p = l->record.text; *p != '\0'; p++)
-			if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-				*p = '?';
 		snprintf(detail, sizeof(detail),
 		    l->record.type == JOURNAL_START ? "{\"pid\":\"%s\"}" : "{\"reason\":\"%s\"}", l->record.text);
 		if (event_begin(l))
