@@ -17,6 +17,8 @@
 
 #define KEPT_BYTES	((size_t)2 * 1024 * 1024)	/* of the buffer, after a longer line */
 #define BLOCK_MAX	(MESSAGE_LINE_MAX + 2)
+#define TIME_MAX_US	INT64_C(4102444800000000)	/* 2100-01-01 */
+#define OFFSET_MAX	(UINT64_MAX / 4)	/* more is damage */
 #define RAW_BYTES	((size_t)1024 * 1024)		/* read at once where there is no index */
 
 struct journal_reader {
@@ -96,6 +98,22 @@ record_init(struct journal_reader *r, struct journal_record *rec, enum journal_t
 	rec->type = type;
 	rec->position = rec->next = r->cursor;
 	rec->time_us = rec->from_us = rec->to_us = rec->lines = rec->bytes = MESSAGE_NO_NUMBER;
+}
+
+/* numbers of a damaged index are not known */
+static void
+record_check(struct journal_record *rec)
+{
+	int64_t *times[] = { &rec->time_us, &rec->from_us, &rec->to_us };
+	size_t i;
+
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (*times[i] < 0 || *times[i] >= TIME_MAX_US)
+			*times[i] = MESSAGE_NO_NUMBER;
+	if (rec->lines < 0)
+		rec->lines = MESSAGE_NO_NUMBER;
+	if (rec->bytes < 0)
+		rec->bytes = MESSAGE_NO_NUMBER;
 }
 
 /* a gap up to here in the segment */
@@ -326,8 +344,10 @@ static bool
 index_parse(const char *line, uint64_t *offset, uint64_t *length)
 {
 	*length = 0;
-	return sscanf(line, "block %" SCNu64 " %" SCNu64, offset, length) == 2 ||
-	    sscanf(line, "%*[a-z] %" SCNu64, offset) == 1;
+	if (sscanf(line, "block %" SCNu64 " %" SCNu64, offset, length) != 2 &&
+	    sscanf(line, "%*[a-z] %" SCNu64, offset) != 1)
+		return false;
+	return *offset <= OFFSET_MAX && *length <= OFFSET_MAX;
 }
 
 /* one step: true if it gave a record */
@@ -360,9 +380,9 @@ index_step(struct journal_reader *r, const struct journal_extent *extent, struct
 		*more = false;
 		return false;
 	}
-	if (offset > r->covered && offset <= extent->bytes) {
+	if (offset > r->covered && r->covered < extent->bytes) {
 		r->index_held = true;
-		return raw_next(r, offset, rec);
+		return raw_next(r, offset < extent->bytes ? offset : extent->bytes, rec);
 	}
 	if (length == 0)
 		return event_next(r, r->index_line, rec);
@@ -385,6 +405,7 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			rec->line = (const char *)line;
 			rec->length = newline == NULL ? r->block.length - r->block_at : (size_t)(newline - line);
 			rec->time_us = r->block_time_us;
+			record_check(rec);
 			r->block_at += rec->length + (newline != NULL);
 			r->cursor.offset = r->block_offset + r->block_at;
 			rec->next = r->cursor;
@@ -396,8 +417,10 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			return true;
 		if (r->later)
 			break;
-		if (index_step(r, &extent, rec, &more))
+		if (index_step(r, &extent, rec, &more)) {
+			record_check(rec);
 			return true;
+		}
 	}
 	record_init(r, rec, JOURNAL_NOTHING);
 	return false;

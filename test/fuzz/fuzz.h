@@ -17,6 +17,8 @@
 
 #include "utf8.h"
 
+#pragma weak __sanitizer_set_report_fd	/* AFL++ may go without sanitizers */
+
 #define FUZZ_INPUT_MAX	((size_t)1024 * 1024)
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -40,7 +42,8 @@ fuzz_mute(void)
 		nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		fuzz_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
 		FUZZ_CHECK(nowhere != -1 && fuzz_stderr != -1);
-		__sanitizer_set_report_fd((void *)(intptr_t)fuzz_stderr);
+		if (&__sanitizer_set_report_fd != NULL)
+			__sanitizer_set_report_fd((void *)(intptr_t)fuzz_stderr);
 	}
 	dup2(nowhere, STDERR_FILENO);
 }

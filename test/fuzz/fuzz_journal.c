@@ -53,7 +53,7 @@ struct run {
 	size_t		 most;		/* records there can be */
 };
 
-static char directory[64];
+static char directory[1024];
 static sem_t changes;
 static struct batch batch;
 
@@ -80,8 +80,11 @@ remove_directory(void)
 static void
 make_directory(void)
 {
-	snprintf(directory, sizeof(directory), "%s/exabgp-pg-fuzz.XXXXXX",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	const char *parent = getenv("TMPDIR");
+
+	if (parent == NULL)
+		parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	FUZZ_CHECK(snprintf(directory, sizeof(directory), "%s/exabgp-pg-fuzz.XXXXXX", parent) < (int)sizeof(directory));
 	FUZZ_CHECK(mkdtemp(directory) != NULL);
 	atexit(remove_directory);
 	sem_init(&changes, 0, 0);
@@ -135,7 +138,7 @@ put_index(struct content *index, const struct content *segment, const uint8_t *l
 static void
 write_file(uint64_t number, const char *suffix, const struct content *c)
 {
-	char name[JOURNAL_NAME_SIZE], path[128];
+	char name[JOURNAL_NAME_SIZE], path[sizeof(directory) + JOURNAL_NAME_SIZE];
 	int fd;
 
 	if (c->data == NULL)
