@@ -82,8 +82,9 @@ check-unit: $(PROGRAM) $(UNIT_TESTS)
 	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) test/run unit golden
 
 # everything again under AddressSanitizer and UndefinedBehaviorSanitizer
+ASAN_TARGET ?= check-all
 asan: deps
-	+@$(MAKE) --no-print-directory check-all BUILD=build/asan PROGRAM=build/asan/exabgp-pg \
+	+@$(MAKE) --no-print-directory $(ASAN_TARGET) BUILD=build/asan PROGRAM=build/asan/exabgp-pg \
 	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 
 FUZZ_SECONDS ?= 60

@@ -17,7 +17,7 @@
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* an implementation that is quadratic takes minutes where this is generous for a linear one */
-#define LINEAR_SECONDS	20.0
+#define LINEAR_SECONDS	60.0
 
 /* a growing text */
 struct text {
