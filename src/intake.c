@@ -17,6 +17,7 @@
 #define RESUME_BYTES	(RING_BYTES / 4)		/* free before lines are kept again */
 #define READ_BYTES	((size_t)256 * 1024)
 #define REWIND_BYTES	((size_t)1024 * 1024)		/* of the ring that an idle intake holds */
+#define PATIENCE_MS	80				/* far below what a BGP session or ExaBGP would notice */
 #define PIPE_BYTES	(1024 * 1024)			/* what the kernel may hold for us */
 
 enum line_fate {
@@ -121,6 +122,22 @@ resume_if_room(struct intake *in)
 		in->fate = LINE_KEPT;
 }
 
+/* a writer that is faster than the disk is held up a little before anything is dropped */
+static bool
+wait_for_room(struct intake *in, size_t length)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)PATIENCE_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (ring_free(in) < length)
+		if (pthread_cond_timedwait(&in->room, &in->lock, &until) == ETIMEDOUT)
+			return ring_free(in) >= length;
+	return true;
+}
+
 /* what was read becomes lines */
 static void
 feed(struct intake *in, const unsigned char *p, size_t n)
@@ -133,7 +150,8 @@ feed(struct intake *in, const unsigned char *p, size_t n)
 
 		if (in->fate == LINE_KEPT && ring_free(in) < length) {
 			if (!in->lossless) {
-				drop_begin(in);
+				if (!wait_for_room(in, length))
+					drop_begin(in);
 			} else if (in->finishing) {
 				in->partial = 0;	/* what is not taken is still in the file */
 				return;
