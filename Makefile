@@ -90,7 +90,7 @@ asan: deps
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
-build/fuzz/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h)
+build/fuzz/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h) $(wildcard test/fuzz/*.h)
 	@mkdir -p $(@D)
 	clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=all -o $@ $< $(SOURCES) $(ALL_LIBS)
