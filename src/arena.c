@@ -103,16 +103,6 @@ arena_alloc(struct arena *a, size_t size)
 	return p;
 }
 
-void *
-arena_copy(struct arena *a, const void *data, size_t size)
-{
-	void *p = arena_alloc(a, size);
-
-	if (p != NULL && size > 0)
-		memcpy(p, data, size);
-	return p;
-}
-
 char *
 arena_vprintf(struct arena *a, const char *format, va_list ap)
 {

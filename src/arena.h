@@ -15,7 +15,6 @@ struct arena	*arena_new(size_t limit);
 void		 arena_free(struct arena *);
 /* aligned for any object; NULL past the limit or out of memory */
 void		*arena_alloc(struct arena *, size_t) __attribute__((__malloc__));
-void		*arena_copy(struct arena *, const void *, size_t);
 char		*arena_printf(struct arena *, const char *, ...)
 		    __attribute__((__format__(__printf__, 2, 3)));
 char		*arena_vprintf(struct arena *, const char *, va_list)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "decimal.h"
 #include "peer.h"
 #include "utf8.h"
 
@@ -105,14 +106,7 @@ batch_peer(struct batch *b, struct peer *p)
 {
 	if (p->batch == b->number)
 		return;
-	if (b->peers_count == b->peers_size) {
-		struct buf grown = { .data = (unsigned char *)b->peers, .length = b->peers_count * sizeof(*b->peers),
-			.size = b->peers_size * sizeof(*b->peers) };
-
-		buf_reserve(&grown, 64 * sizeof(*b->peers));
-		b->peers = (struct batch_peer *)grown.data;
-		b->peers_size = grown.size / sizeof(*b->peers);
-	}
+	b->peers = buf_grow_array(b->peers, b->peers_count, &b->peers_size, sizeof(*b->peers));
 	b->peers[b->peers_count++].peer = p;
 	p->batch = b->number;
 	p->state = PEER_STATE_SAME;
@@ -330,21 +324,6 @@ array_end(struct buf *b, size_t start)
 	put_u32(b->data + start, (uint32_t)(b->length - start - 4));
 }
 
-static char *
-decimal(char *p, uint32_t n)
-{
-	char digits[10];
-	int i = 0;
-
-	do {
-		digits[i++] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	while (i > 0)
-		*p++ = digits[--i];
-	return p;
-}
-
 /* --- rows ------------------------------------------------------------------------ */
 
 static void
@@ -373,9 +352,9 @@ add_communities(struct buf *b, const struct attributes *a)
 	}
 	start = array_begin(b, OID_TEXT, a->communities_count);
 	for (i = 0; i < a->communities_count; i++) {
-		p = decimal(text, a->communities[i].asn);
+		p = decimal_put(text, a->communities[i].asn);
 		*p++ = ':';
-		p = decimal(p, a->communities[i].value);
+		p = decimal_put(p, a->communities[i].value);
 		add_text_of(b, text, (size_t)(p - text));
 	}
 	array_end(b, start);
@@ -393,11 +372,11 @@ add_large_communities(struct buf *b, const struct attributes *a)
 	}
 	start = array_begin(b, OID_TEXT, a->large_count);
 	for (i = 0; i < a->large_count; i++) {
-		p = decimal(text, a->large[i].global);
+		p = decimal_put(text, a->large[i].global);
 		*p++ = ':';
-		p = decimal(p, a->large[i].local[0]);
+		p = decimal_put(p, a->large[i].local[0]);
 		*p++ = ':';
-		p = decimal(p, a->large[i].local[1]);
+		p = decimal_put(p, a->large[i].local[1]);
 		add_text_of(b, text, (size_t)(p - text));
 	}
 	array_end(b, start);

@@ -38,3 +38,17 @@ buf_free(struct buf *b)
 	free(b->data);
 	memset(b, 0, sizeof(*b));
 }
+
+void *
+buf_grow_array(void *array, size_t count, size_t *size, size_t element_bytes)
+{
+	if (count < *size)
+		return array;
+	*size = *size == 0 ? 64 : *size * 2;
+	array = reallocarray(array, *size, element_bytes);
+	if (array == NULL) {
+		log_error("could not allocate %zu elements: out of memory", *size);
+		exit(EX_OSERR);
+	}
+	return array;
+}

@@ -16,6 +16,9 @@ void	buf_reserve(struct buf *, size_t n);
 void	buf_add(struct buf *, const void *, size_t);
 void	buf_free(struct buf *);
 
+/* an array with room for one element more than count, moved if need be; ends the program like buf_reserve */
+void	*buf_grow_array(void *array, size_t count, size_t *size, size_t element_bytes);
+
 static inline void
 buf_clear(struct buf *b)
 {

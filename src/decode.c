@@ -12,7 +12,6 @@
  * of 16 MiB can.
  */
 #define ARENA_LIMIT	((size_t)512 * 1024 * 1024)
-#define TIME_MAX_S	4102444800.0	/* 2100-01-01 */
 #define DUMP_FLAGS	(JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
 
 static struct arena *json_arena;	/* of the one decoder */
@@ -446,7 +445,7 @@ time_read(struct decoder *d, json_t *value)
 	if (!json_is_number(value))
 		decoder_fail(d, "time is %s, not a number", decoder_shown(d, value));
 	seconds = json_number_value(value);
-	if (!(seconds >= 0 && seconds < TIME_MAX_S))
+	if (!(seconds >= 0 && seconds < (double)(MESSAGE_TIME_END_US / 1000000)))
 		decoder_fail(d, "time is %s, not in the years 1970 to 2099", decoder_shown(d, value));
 	if (json_is_integer(value))
 		return (int64_t)json_integer_value(value) * 1000000;

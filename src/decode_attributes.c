@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "decimal.h"
 #include "decode_internal.h"
 #include "dialect.h"
 
@@ -43,21 +44,6 @@ segment_read(struct decoder *d, struct segment *s, enum segment_type type, json_
 }
 
 static char *
-append_u32(char *p, uint32_t n)
-{
-	char digits[10];
-	int i = 0;
-
-	do {
-		digits[i++] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	while (i > 0)
-		*p++ = digits[--i];
-	return p;
-}
-
-static char *
 segment_text(char *p, const struct segment *s)
 {
 	static const char open[] = { 0, '{', '(', '[' }, close[] = { 0, '}', ')', ']' };
@@ -69,7 +55,7 @@ segment_text(char *p, const struct segment *s)
 	for (i = 0; i < s->count; i++) {
 		if (i > 0)
 			*p++ = separator;
-		p = append_u32(p, s->asns[i]);
+		p = decimal_put(p, s->asns[i]);
 	}
 	if (close[s->type] != 0)
 		*p++ = close[s->type];

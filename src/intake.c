@@ -126,12 +126,8 @@ resume_if_room(struct intake *in)
 static bool
 wait_for_room(struct intake *in, size_t length)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_in_ms(PATIENCE_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)PATIENCE_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	while (ring_free(in) < length)
 		if (pthread_cond_timedwait(&in->room, &in->lock, &until) == ETIMEDOUT)
 			return ring_free(in) >= length;
@@ -355,16 +351,9 @@ gap_finished(const struct intake *in)
 bool
 intake_wait(struct intake *in, unsigned int ms)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_in_ms(ms);
 	bool ready;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&in->lock);
 	while (!(ready = in->whole > 0 || gap_finished(in) || in->eof))
 		if (pthread_cond_timedwait(&in->more, &in->lock, &until) == ETIMEDOUT)

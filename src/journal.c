@@ -102,14 +102,7 @@ segment_last(struct journal *j)
 static void
 segment_add(struct journal *j, const struct segment *s)
 {
-	if (j->segments_count == j->segments_size) {
-		struct buf grown = { .data = (unsigned char *)j->segments,
-			.length = j->segments_count * sizeof(*s), .size = j->segments_size * sizeof(*s) };
-
-		buf_reserve(&grown, 64 * sizeof(*s));
-		j->segments = (struct segment *)grown.data;
-		j->segments_size = grown.size / sizeof(*s);
-	}
+	j->segments = buf_grow_array(j->segments, j->segments_count, &j->segments_size, sizeof(*s));
 	j->segments[j->segments_count++] = *s;
 }
 
@@ -358,6 +351,8 @@ directory_renew(struct journal *j)
 	id_fd = openat(directory_fd, "id", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (lock_fd == -1 || id_fd == -1 || flock(lock_fd, LOCK_EX | LOCK_NB) == -1 ||
 	    write_all(id_fd, j->id, JOURNAL_ID_SIZE - 1) == -1) {
+		if (id_fd != -1)
+			unlinkat(directory_fd, "id", 0);	/* for the next try */
 		if (lock_fd != -1)
 			close(lock_fd);
 		close(directory_fd);
@@ -395,7 +390,7 @@ segment_begin(struct journal *j, const char *index_line)
 	if (j->data_fd == -1)
 		goto failed;
 	/* its name must outlive a power failure before anything in it is committed */
-	if (fsync(j->directory_fd) == -1)
+	if (fsync(j->directory_fd) == -1 && errno != EINVAL)	/* not every file system can */
 		goto failed;
 	j->dirty = true;
 	s.disk_bytes = strlen(index_line);
@@ -723,12 +718,8 @@ is_stopping(struct journal *j)
 static void
 pause_ms(struct journal *j, unsigned int ms)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&j->lock);
 	if (!j->stopping)
 		pthread_cond_timedwait(&j->wake, &j->lock, &until);

@@ -17,7 +17,6 @@
 
 #define KEPT_BYTES	((size_t)2 * 1024 * 1024)	/* of the buffer, after a longer line */
 #define BLOCK_MAX	(MESSAGE_LINE_MAX + 2)
-#define TIME_MAX_US	INT64_C(4102444800000000)	/* 2100-01-01 */
 #define OFFSET_MAX	(UINT64_MAX / 4)	/* more is damage */
 #define RAW_BYTES	((size_t)1024 * 1024)		/* read at once where there is no index */
 
@@ -108,7 +107,7 @@ record_check(struct journal_record *rec)
 	size_t i;
 
 	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		if (*times[i] < 0 || *times[i] >= TIME_MAX_US)
+		if (*times[i] < 0 || *times[i] >= MESSAGE_TIME_END_US)
 			*times[i] = MESSAGE_NO_NUMBER;
 	if (rec->lines < 0)
 		rec->lines = MESSAGE_NO_NUMBER;

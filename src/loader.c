@@ -19,7 +19,6 @@
 #define STREAM_ROWS	1000			/* from here on a batch is sent while it is being filled */
 #define BATCH_BYTES	((size_t)12 * 1024 * 1024)	/* whatever the number of rows */
 #define RETRY_MS	250
-#define DAY_US		INT64_C(86400000000)
 
 /* what decoding waits for */
 enum wait { WAIT_NOTHING, WAIT_JOURNAL, WAIT_STORE };
@@ -264,18 +263,18 @@ gap_event(struct loader *l, int64_t from_us, int64_t to_us, int64_t lines, int64
 }
 
 static void
-quarantine_event(struct loader *l)
+quarantine_event(struct loader *l, const char *reason)
 {
 	const struct message *m = l->message;
 
 	if (event_begin(l))
-		batch_error(l->filling, event_time(l), l->config.collector, l->record.line, l->record.length, m->reason);
+		batch_error(l->filling, event_time(l), l->config.collector, l->record.line, l->record.length, reason);
 	event_end(l);
 	if (m->text_encoder && !l->text_encoder_told) {
 		l->text_encoder_told = true;
 		log_warn("ExaBGP writes text, not JSON: set \"encoder json\" in its process section");
 	} else if (log_repeat_due(&l->quarantine))
-		log_warn("quarantined a line: %s (%llu so far, see bgp.ingest_error)", m->reason, l->quarantine.count);
+		log_warn("quarantined a line: %s (%llu so far, see bgp.ingest_error)", reason, l->quarantine.count);
 }
 
 static void
@@ -356,7 +355,7 @@ peer_ready(struct loader *l, struct peer *p, enum wait *wait)
 static bool
 partition_ready(struct loader *l, struct peer *p, enum wait *wait)
 {
-	int64_t day = l->message->time_us / DAY_US;
+	int64_t day = l->message->time_us / CLOCK_DAY_US;
 
 	if (peer_day_ready(p, day))
 		return true;
@@ -407,13 +406,7 @@ line_events(struct loader *l, enum wait *wait)
 	if (m->has_peer)
 		p = m->kind == MESSAGE_ERROR ? peers_find(l->peers, &m->peer) : peers_get(l->peers, &m->peer);
 	if (m->has_peer && p == NULL && m->kind != MESSAGE_ERROR) {
-		static struct message too_many;
-
-		too_many = *m;
-		too_many.kind = MESSAGE_ERROR;
-		too_many.reason = "more peers than a collector may have";
-		l->message = &too_many;
-		quarantine_event(l);
+		quarantine_event(l, "more peers than a collector may have");
 		return true;
 	}
 	if (p != NULL && !peer_ready(l, p, wait))
@@ -440,7 +433,7 @@ line_events(struct loader *l, enum wait *wait)
 		session_event(l, p);
 		break;
 	case MESSAGE_ERROR:
-		quarantine_event(l);
+		quarantine_event(l, m->reason);
 		break;
 	}
 	if (p != NULL) {
@@ -509,8 +502,6 @@ record_open(struct loader *l)
 	}
 	if (l->record.type == JOURNAL_LINE) {
 		l->stats.lines++;
-		if (l->config.on_line != NULL)
-			l->config.on_line(l->config.arg, l->record.line, l->record.length);
 		l->message = decoder_line(l->decoder, l->record.line, l->record.length);
 	}
 	return true;
@@ -622,12 +613,6 @@ run(struct loader *l)
 
 /* --- what others ask for --------------------------------------------------------------------- */
 
-static void
-on_handle_closed(uv_handle_t *handle)
-{
-	(void)handle;
-}
-
 struct loader *
 loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config *config)
 {
@@ -690,8 +675,8 @@ void
 loader_close(struct loader *l)
 {
 	l->handles = 0;
-	uv_close((uv_handle_t *)&l->timer, on_handle_closed);
-	uv_close((uv_handle_t *)&l->idle, on_handle_closed);
+	uv_close((uv_handle_t *)&l->timer, NULL);
+	uv_close((uv_handle_t *)&l->idle, NULL);
 	store_close(l->store);
 	l->store = NULL;
 }

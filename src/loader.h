@@ -20,7 +20,6 @@ struct loader_config {
 	unsigned int	 batch_rows;
 	unsigned int	 batch_ms;
 	void		(*on_loaded)(void *);	/* input has ended and all of it is in the database */
-	void		(*on_line)(void *, const char *line, size_t length);	/* before it is decoded */
 	void		*arg;
 };
 

@@ -13,6 +13,7 @@
 #include "inet.h"
 
 #define MESSAGE_NO_NUMBER	INT64_C(-1)	/* a number that the line did not have */
+#define MESSAGE_TIME_END_US INT64_C(4102444800000000)	/* 2100-01-01: no later time is believed */
 #define MESSAGE_LINE_MAX	((size_t)16 * 1024 * 1024)
 #define MESSAGE_LINE_KEPT	((size_t)64 * 1024)	/* of a quarantined line */
 

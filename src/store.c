@@ -20,7 +20,6 @@
 #define RETRY_LAST_MS	10000
 #define FEED_BYTES	((size_t)64 * 1024)	/* handed to libpq at once */
 #define FEED_TURN_BYTES	((size_t)512 * 1024)	/* before others have a turn */
-#define DAY_US		INT64_C(86400000000)
 
 enum state {
 	STATE_CLOSED,		/* no connection, none wanted */
@@ -526,8 +525,8 @@ time_text(char *text, size_t size, int64_t us)
 	if (us == MESSAGE_NO_NUMBER)
 		return "NULL";
 	gmtime_r(&seconds, &tm);
-	n = strftime(text, size, "\"%Y-%m-%d %H:%M:%S", &tm);
-	snprintf(text + n, size - n, ".%06d+00\"", (int)(us % 1000000));
+	n = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, size - n, ".%06d+00", (int)(us % 1000000));
 	return text;
 }
 
@@ -552,9 +551,7 @@ commit_call(struct store *s)
 		values[1 + n] = number_text(numbers[n], sizeof(numbers[n]), fields[n]);
 	values[12] = NULL;
 	if (b->pending_us != MESSAGE_NO_NUMBER) {
-		time_text(text, sizeof(text), b->pending_us);
-		snprintf(pending, sizeof(pending), "%.*s", (int)strlen(text) - 2, text + 1);
-		values[12] = pending;
+		values[12] = time_text(pending, sizeof(pending), b->pending_us);
 	}
 	for (i = 0; i < b->peers_count; i++) {
 		const struct batch_peer *p = &b->peers[i];
@@ -854,16 +851,14 @@ nullable(const char *text)
 void
 store_ensure_peer(struct store *s, struct peer *p)
 {
-	char address[INET_TEXT_SIZE], local[INET_TEXT_SIZE], asn[24], local_asn[24], text[64], seen[64];
+	char address[INET_TEXT_SIZE], local[INET_TEXT_SIZE], asn[24], local_asn[24], seen[64];
 	const char *values[6] = { s->config.collector, nullable(inet_address_text(address, &p->key.address)),
 		nullable(number_text(asn, sizeof(asn), p->key.asn)),
 		nullable(inet_address_text(local, &p->key.local_address)),
 		nullable(number_text(local_asn, sizeof(local_asn), p->key.local_asn)), NULL };
 
 	if (p->last_us != MESSAGE_NO_NUMBER) {
-		time_text(text, sizeof(text), p->last_us);
-		snprintf(seen, sizeof(seen), "%.*s", (int)strlen(text) - 2, text + 1);
-		values[5] = seen;
+		values[5] = time_text(seen, sizeof(seen), p->last_us);
 	}
 	s->peer = p;
 	state_set(s, STATE_ASKING, "new peer");
@@ -873,11 +868,11 @@ store_ensure_peer(struct store *s, struct peer *p)
 void
 store_ensure_partition(struct store *s, struct peer *p, int64_t day)
 {
-	char id[24], text[64], date[64];
+	char id[24], date[64];
 	const char *values[2] = { number_text(id, sizeof(id), p->id), date };
 
-	time_text(text, sizeof(text), day * DAY_US);
-	snprintf(date, sizeof(date), "%.10s", text + 1);
+	time_text(date, sizeof(date), day * CLOCK_DAY_US);
+	date[strlen("2026-01-01")] = '\0';
 	s->peer = p;
 	s->day = day;
 	state_set(s, STATE_ASKING, "new partition");
