@@ -96,7 +96,8 @@ store_conninfo_valid(const char *conninfo)
 	options = PQconninfoParse(conninfo, NULL);
 	if (options == NULL) {
 		/* libpq's reason quotes the string, which may have a password */
-		log_error("could not understand the connection string: not what libpq takes (key=value pairs or a URI)");
+		log_error("could not understand the connection string: not what libpq takes (key=value pairs or a"
+		    " URI)");
 		return false;
 	}
 	PQconninfoFree(options);
@@ -315,7 +316,8 @@ statement_send(struct store *s, enum step step, const char *sql, int count, cons
 	s->failed = false;
 	s->asked_ms = clock_monotonic_ms();
 	uv_timer_start(&s->timer, on_timer, PATIENCE_MS, 0);
-	sent = count == 0 ? PQsendQuery(s->conn, sql) : PQsendQueryParams(s->conn, sql, count, NULL, values, NULL, NULL, 0);
+	sent = count == 0 ? PQsendQuery(s->conn, sql) :
+	    PQsendQueryParams(s->conn, sql, count, NULL, values, NULL, NULL, 0);
 	if (sent != 1)
 		connection_lost(s);
 	else
@@ -328,8 +330,8 @@ open_position(struct store *s)
 	const char *values[2] = { s->journal_id, s->config.collector };
 
 	state_set(s, STATE_OPENING, "asking for the position");
-	statement_send(s, STEP_POSITION, "SELECT segment, position, events, seq, schema_version FROM bgp.ingest_open($1, $2)", 2,
-	    values);
+	statement_send(s, STEP_POSITION,
+	    "SELECT segment, position, events, seq, schema_version FROM bgp.ingest_open($1, $2)", 2, values);
 }
 
 static void
@@ -398,12 +400,14 @@ connect_step(struct store *s)
 		state_set(s, STATE_OPENING, "connected");
 		/*
 		 * Limits that a role or database may have would only make a batch fail for ever.  But should
-		 * we vanish between two statements, the server is to end this session, and free its locks.
+		 * we vanish between two statements, the server is to end this session, and free its locks.  And
+		 * what is committed leaves the journal, so it must be on the server's disk.
 		 */
 		statement_send(s, STEP_SETTINGS, "SET statement_timeout = 0; SET lock_timeout = 0;"
 		    " SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning;"
 		    " SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4;"
-		    " SET DateStyle = ISO; SET TimeZone = 'UTC'", 0, NULL);
+		    " SET DateStyle = ISO; SET TimeZone = 'UTC'; SELECT set_config('synchronous_commit', 'on', false)"
+		    " WHERE current_setting('synchronous_commit') = 'off'", 0, NULL);
 		break;
 	default:
 		connection_lost(s);
@@ -562,13 +566,14 @@ commit_call(struct store *s)
 		array_add(&arrays[2], number_text(text, sizeof(text), p->pid));
 		array_add(&arrays[3], number_text(text, sizeof(text), p->counter));
 		array_add(&arrays[4], states[p->state]);
-		array_add(&arrays[5], p->state == PEER_STATE_SAME ? "NULL" : time_text(text, sizeof(text), p->state_us));
+		array_add(&arrays[5],
+		    p->state == PEER_STATE_SAME ? "NULL" : time_text(text, sizeof(text), p->state_us));
 		array_add(&arrays[6], p->router_id.family == 0 ? "NULL" : inet_address_text(text, &p->router_id));
 	}
 	for (n = 0; n < 7; n++)
 		values[13 + n] = array_end(&arrays[n]);
-	statement_send(s, STEP_COMMIT_CALL, "SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-	    " $15, $16, $17, $18, $19, $20)", 20, values);
+	statement_send(s, STEP_COMMIT_CALL, "SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+	    " $12, $13, $14, $15, $16, $17, $18, $19, $20)", 20, values);
 	for (n = 0; n < 7; n++)
 		buf_free(&arrays[n].text);
 }

@@ -74,6 +74,12 @@ is "$torn" 0 "no line is torn" || sql "SELECT error, left(line, 200) FROM bgp.in
 # --- the server is killed, input flows on -------------------------------------------
 
 sql "TRUNCATE bgp.route_event, bgp.ingest_gap, bgp.ingest_error"
+# a database that does not wait for its disk would lose what the journal no longer has
+sql "ALTER DATABASE bgp SET synchronous_commit = off;
+    CREATE TABLE public.seen (setting text);
+    CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS
+	\$\$ BEGIN INSERT INTO public.seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END \$\$;
+    CREATE TRIGGER see AFTER UPDATE ON bgp.ingest_position EXECUTE FUNCTION public.see()"
 exec 9<>"$work/pipe"
 python3 test/lib/lines.py 30000 --peers 3 --rate 3000 --first 1000000 >"$work/pipe" 9>&- &
 writer=$!
@@ -96,6 +102,8 @@ is "$(sql "SELECT count(*) || ' ' || count(DISTINCT n) || ' ' || min(n) || ' ' |
 	"30000 30000 1000000 1029999" "all lines are stored once"
 is "$(sql "SELECT count(*) FROM (SELECT n < lag(n) OVER (PARTITION BY peer_id ORDER BY seq) AS back FROM bgp.numbered) x WHERE back")" 0 \
 	"order is kept per peer"
+
+is "$(sql "SELECT string_agg(DISTINCT setting, ' ') FROM public.seen")" on "each commit waits for the disk"
 
 # --- no server at all: SIGTERM leaves the rest in the journal -------------------------
 
