@@ -378,7 +378,8 @@ session_message(struct decoder *d, const char *type, json_t *neighbor)
 		state_message(d, neighbor);
 	else if (strcmp(type, "open") == 0)
 		open_message(d, neighbor);
-	else if (strcmp(type, "refresh") == 0 || strcmp(type, "route refresh") == 0 || strcmp(type, "route-refresh") == 0)
+	else if (strcmp(type, "refresh") == 0 || strcmp(type, "route refresh") == 0 ||
+	    strcmp(type, "route-refresh") == 0)
 		refresh_message(d, neighbor);
 	else if (strcmp(type, "fsm") == 0)
 		fsm_message(d, neighbor);
@@ -485,7 +486,8 @@ root_read(struct decoder *d, json_t *root)
 		/* ExaBGP ends: "notification": "shutdown", of no peer */
 		json_t *detail = json_object();
 
-		if (detail == NULL || json_object_set(detail, "notification", json_object_get(root, "notification")) == -1)
+		if (detail == NULL ||
+		    json_object_set(detail, "notification", json_object_get(root, "notification")) == -1)
 			decoder_fail(d, "a notification without neighbor and notification");
 		d->message.kind = MESSAGE_SESSION;
 		d->message.event = "notification";

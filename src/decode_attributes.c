@@ -85,7 +85,8 @@ path_set(struct decoder *d, struct attributes *a, const struct segment *segments
 	a->path = path;
 	a->path_length = asns;
 	for (i = 0; i < count; i++)
-		if (segments[i].count > 0 && (segments[i].type == SEGMENT_SEQUENCE || segments[i].type == SEGMENT_SET)) {
+		if (segments[i].count > 0 &&
+		    (segments[i].type == SEGMENT_SEQUENCE || segments[i].type == SEGMENT_SET)) {
 			memcpy(path, segments[i].asns, segments[i].count * sizeof(*path));
 			path += segments[i].count;
 		}

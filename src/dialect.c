@@ -178,7 +178,8 @@ mend_key(struct lexer *x, const char *start, const char *stop)
 	if (x->key_length == strlen("aggregator") && memcmp(x->key, "aggregator", x->key_length) == 0) {
 		/* 4.2 with a 2-byte-AS peer and AS4_AGGREGATOR: the key comes twice */
 		if (x->aggregator) {
-			emit(x, "\"" DIALECT_DUPLICATE_AGGREGATOR "\"", sizeof("\"" DIALECT_DUPLICATE_AGGREGATOR "\"") - 1);
+			emit(x, "\"" DIALECT_DUPLICATE_AGGREGATOR "\"",
+			    sizeof("\"" DIALECT_DUPLICATE_AGGREGATOR "\"") - 1);
 			x->changed = true;
 			return;
 		}

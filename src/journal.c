@@ -629,7 +629,8 @@ has_room(struct journal *j, size_t bytes)
 		return true;
 	j->trouble_ms = clock_monotonic_ms();
 	if (!j->config.lossless && log_repeat_due(&j->trouble))
-		log_error("the journal \"%s\" is full: %" PRIu64 " of %" PRIu64 " bytes; input is kept in memory, then dropped",
+		log_error("the journal \"%s\" is full: %" PRIu64 " of %" PRIu64
+		    " bytes; input is kept in memory, then dropped",
 		    j->config.directory, used, j->config.max_bytes);
 	return false;
 }

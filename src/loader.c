@@ -255,7 +255,8 @@ is_full(const struct loader *l)
 }
 
 static void
-gap_event(struct loader *l, int64_t from_us, int64_t to_us, int64_t lines, int64_t bytes, const char *why, int32_t peer_id)
+gap_event(struct loader *l, int64_t from_us, int64_t to_us, int64_t lines, int64_t bytes, const char *why,
+    int32_t peer_id)
 {
 	if (event_begin(l))
 		batch_gap(l->filling, l->config.collector, from_us, to_us, lines, bytes, why, peer_id);
@@ -283,8 +284,8 @@ session_event(struct loader *l, struct peer *p)
 	const struct message *m = l->message;
 
 	if (event_begin(l))
-		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, m->event, m->family,
-		    m->detail);
+		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, m->event,
+		    m->family, m->detail);
 	event_end(l);
 	if (p == NULL)
 		return;
@@ -592,7 +593,8 @@ run(struct loader *l)
 		return;
 	wait = l->last ? WAIT_STORE : fill(l);
 	age = l->filling->first_ms == 0 ? 0 : clock_monotonic_ms() - l->filling->first_ms;
-	is_due = is_full(l) || l->hurry || age >= l->config.batch_ms || (wait == WAIT_JOURNAL && journal_ended(l->journal));
+	is_due = is_full(l) || l->hurry || age >= l->config.batch_ms ||
+	    (wait == WAIT_JOURNAL && journal_ended(l->journal));
 	if (drive(l, wait, is_due) && wait == WAIT_STORE && !l->last)
 		wait = WAIT_NOTHING;
 	if (wait == WAIT_NOTHING) {

@@ -131,8 +131,8 @@ static void
 from_option(struct options *o, int c)
 {
 	static const struct source spool_max = { "--spool-max", EX_USAGE }, batch_rows = { "--batch-rows", EX_USAGE },
-		batch_ms = { "--batch-ms", EX_USAGE }, drain = { "--drain", EX_USAGE }, name = { "--collector", EX_USAGE },
-		directory = { "--spool", EX_USAGE };
+		batch_ms = { "--batch-ms", EX_USAGE }, drain = { "--drain", EX_USAGE },
+		name = { "--collector", EX_USAGE }, directory = { "--spool", EX_USAGE };
 
 	switch (c) {
 	case 'd':

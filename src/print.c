@@ -165,6 +165,22 @@ begin(struct printer *p, const struct message *m)
 	}
 }
 
+/* RFC 4271 section 5.1.1 */
+static const char *
+origin_name(char origin)
+{
+	switch (origin) {
+	case 'i':
+		return "igp";
+	case 'e':
+		return "egp";
+	case '?':
+		return "incomplete";
+	default:
+		return NULL;
+	}
+}
+
 static void
 print_route(struct printer *p, const struct message *m, const struct route *r)
 {
@@ -188,7 +204,7 @@ print_route(struct printer *p, const struct message *m, const struct route *r)
 	if (a != NULL) {
 		put_address(p, "next_hop", &r->next_hop);
 		put_path(p, a);
-		put_text(p, "origin", a->origin == 'i' ? "igp" : a->origin == 'e' ? "egp" : a->origin == '?' ? "incomplete" : NULL);
+		put_text(p, "origin", origin_name(a->origin));
 		put_number(p, "med", a->med);
 		put_number(p, "local_pref", a->local_pref);
 		put_communities(p, a);

@@ -35,5 +35,6 @@ resync_ask(void)
 	if (n == (ssize_t)sizeof(commands) - 1)
 		log_info("the helper before was killed: asked ExaBGP for a route refresh of each peer");
 	else
-		log_warn("could not ask ExaBGP for a route refresh: %s", n == -1 ? strerror(errno) : "it does not read");
+		log_warn("could not ask ExaBGP for a route refresh: %s",
+		    n == -1 ? strerror(errno) : "it does not read");
 }

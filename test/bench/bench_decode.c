@@ -66,7 +66,8 @@ lines_read(const char *path)
 	for (end = p + length; p < end; p = newline + 1) {
 		if ((newline = memchr(p, '\n', (size_t)(end - p))) == NULL)
 			newline = end;
-		if (lines_count == room && (lines = reallocarray(lines, room = room * 2 + 1024, sizeof(*lines))) == NULL)
+		if (lines_count == room &&
+		    (lines = reallocarray(lines, room = room * 2 + 1024, sizeof(*lines))) == NULL)
 			die(path);
 		lines[lines_count].text = p;
 		lines[lines_count++].length = (size_t)(newline - p);
@@ -203,7 +204,8 @@ main(int argc, char **argv)
 			us[mode][round] = r.us;
 			ratio[mode][round] = r.us / us[BARE][round];
 		}
-	printf("lines=%zu routes=%lu errors=%lu bare_us=%.3f decode_us=%.3f encode_us=%.3f decode_ratio=%.3f encode_ratio=%.3f\n",
+	printf("lines=%zu routes=%lu errors=%lu bare_us=%.3f decode_us=%.3f encode_us=%.3f decode_ratio=%.3f"
+	    " encode_ratio=%.3f\n",
 	    lines_count, r.routes, r.errors, median(us[BARE], rounds), median(us[DECODE], rounds),
 	    median(us[ENCODE], rounds), median(ratio[DECODE], rounds), median(ratio[ENCODE], rounds));
 	return 0;

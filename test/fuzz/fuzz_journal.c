@@ -385,7 +385,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_mute();
 	while (sem_trywait(&changes) == 0)
 		continue;
-	FUZZ_CHECK((intake = intake_start(fds[0], false, NULL, NULL)) != NULL && (j = journal_start(&config, intake)) != NULL);
+	FUZZ_CHECK((intake = intake_start(fds[0], false, NULL, NULL)) != NULL);
+	FUZZ_CHECK((j = journal_start(&config, intake)) != NULL);
 	read_all(&r, j);
 	check_nothing_lost(&r);
 	read_again(&r, j, data[0] % r.lines_count);
