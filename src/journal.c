@@ -40,10 +40,10 @@
 #define BLOCK_BYTES		((size_t)1024 * 1024)	/* written at once, if lines are not longer */
 #define BACKLOG_BYTES		((uint64_t)64 * 1024 * 1024)	/* of a file being loaded */
 #define END_OF_INPUT		"end of input"
-#define SYNC_MS			1000
 #define RETRY_MS		250
 #define TROUBLE_MS		10000	/* without one, and it is over */
 #define WAIT_MS			100	/* for lines, before looking whether to stop */
+#define SYNC_PATIENCE_MS	1000	/* for the disk, at the end */
 
 struct segment {
 	uint64_t	number;
@@ -59,13 +59,13 @@ struct journal {
 	uint64_t	 segment_bytes;
 	pthread_t	 thread;
 
+	pthread_t	 sync_thread;
+	int		 directory_fd;	/* stays the same number once the journal is open */
+
 	/* the writing thread's own */
-	int		 directory_fd;
 	int		 lock_fd;
 	int		 data_fd;
 	int		 index_fd;
-	bool		 dirty;
-	long long	 synced_ms;
 	struct log_repeat trouble;
 	long long	 trouble_ms;	/* the last one */
 	bool		 gap_held;	/* taken from the intake, not yet written */
@@ -83,6 +83,15 @@ struct journal {
 	size_t		 segments_count;
 	size_t		 segments_size;
 	struct journal_position released;
+	/* what is not on the disk yet: the segments from this one on */
+	pthread_cond_t	 sync_wake;	/* for the syncing thread */
+	pthread_cond_t	 sync_done;	/* for the writing thread */
+	uint64_t	 sync_from;
+	uint64_t	 written;	/* counts what is written */
+	uint64_t	 synced;	/* of it, what is on the disk */
+	bool		 sync_now;
+	bool		 sync_failed;	/* the segment under way is to be written no more */
+	bool		 sync_over;	/* the thread is to end */
 };
 
 void
@@ -308,18 +317,15 @@ segment_remove(struct journal *j, uint64_t number)
 		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
 }
 
+/* the syncing thread goes by name: it needs no descriptor of ours */
 static void
 segment_close(struct journal *j)
 {
-	if (j->data_fd != -1) {
-		if (j->dirty && fdatasync(j->data_fd) == -1)
-			log_warn("could not sync the journal: %s", strerror(errno));
+	if (j->data_fd != -1)
 		close(j->data_fd);
-	}
 	if (j->index_fd != -1)
 		close(j->index_fd);
 	j->data_fd = j->index_fd = -1;
-	j->dirty = false;
 }
 
 static int
@@ -357,10 +363,10 @@ directory_renew(struct journal *j)
 			close(lock_fd);
 		close(directory_fd);
 	} else {
-		close(j->directory_fd);
 		close(j->lock_fd);
-		j->directory_fd = directory_fd;
 		j->lock_fd = lock_fd;
+		dup3(directory_fd, j->directory_fd, O_CLOEXEC);	/* at once for all threads */
+		close(directory_fd);
 		log_warn("the journal \"%s\" was gone and is begun again", j->config.directory);
 	}
 	if (id_fd != -1)
@@ -389,15 +395,15 @@ segment_begin(struct journal *j, const char *index_line)
 	j->data_fd = openat(j->directory_fd, data, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (j->data_fd == -1)
 		goto failed;
-	/* its name must outlive a power failure before anything in it is committed */
-	if (fsync(j->directory_fd) == -1 && errno != EINVAL)	/* not every file system can */
-		goto failed;
-	j->dirty = true;
 	s.disk_bytes = strlen(index_line);
 	pthread_mutex_lock(&j->lock);
 	if ((last = segment_last(j)) != NULL)
 		last->finished = true;
 	segment_add(j, &s);
+	if (j->sync_from == 0)
+		j->sync_from = s.number;
+	j->sync_failed = false;
+	j->written++;
 	pthread_mutex_unlock(&j->lock);
 	return 0;
 failed:
@@ -577,11 +583,11 @@ write_block(struct journal *j, const struct iovec pieces[2], size_t bytes)
 		undo(j, offset, index_bytes);
 		return -1;
 	}
-	j->dirty = true;
 	pthread_mutex_lock(&j->lock);
 	s = segment_last(j);
 	s->bytes += bytes;
 	s->disk_bytes += bytes + (size_t)n;
+	j->written++;
 	pthread_mutex_unlock(&j->lock);
 	return 0;
 }
@@ -596,20 +602,6 @@ write_gap(struct journal *j)
 	    " the journal could not be written or was full\n",
 	    j->gap.from_us, j->gap.to_us, j->gap.lines, j->gap.bytes);
 	return segment_begin(j, line);
-}
-
-static void
-sync_if_due(struct journal *j, bool now)
-{
-	long long ms = clock_monotonic_ms();
-
-	if (!j->dirty || j->data_fd == -1 || (!now && ms - j->synced_ms < SYNC_MS))
-		return;
-	if (fdatasync(j->data_fd) == -1 || fdatasync(j->index_fd) == -1)
-		trouble(j, "sync");
-	else
-		j->dirty = false;
-	j->synced_ms = clock_monotonic_ms();
 }
 
 /* may this many bytes be added? Logs once if not */
@@ -668,7 +660,7 @@ move_lines(struct journal *j)
 	struct iovec pieces[2];
 	struct segment *last;
 	size_t total, bytes;
-	bool full;
+	bool over;
 
 	while ((total = intake_peek(j->intake, pieces)) > 0) {
 		bytes = whole_lines(pieces, total, BLOCK_BYTES < j->segment_bytes ? BLOCK_BYTES : j->segment_bytes);
@@ -679,9 +671,9 @@ move_lines(struct journal *j)
 		}
 		pthread_mutex_lock(&j->lock);
 		last = segment_last(j);
-		full = last->bytes > 0 && last->bytes + bytes > j->segment_bytes;
+		over = j->sync_failed || (last->bytes > 0 && last->bytes + bytes > j->segment_bytes);
 		pthread_mutex_unlock(&j->lock);
-		if (((full || j->data_fd == -1) && segment_begin(j, "") == -1) || write_block(j, pieces, bytes) == -1) {
+		if (((over || j->data_fd == -1) && segment_begin(j, "") == -1) || write_block(j, pieces, bytes) == -1) {
 			trouble(j, "write");
 			if ((errno == ENOSPC || errno == EDQUOT) && reclaim(j))
 				continue;
@@ -690,7 +682,6 @@ move_lines(struct journal *j)
 		trouble_over(j);
 		intake_consume(j->intake, bytes);
 		changed(j);
-		sync_if_due(j, false);
 	}
 	if (j->gap_held || intake_take_gap(j->intake, &j->gap)) {
 		j->gap_held = true;
@@ -750,6 +741,131 @@ write_stop(struct journal *j)
 	}
 }
 
+/* --- syncing: a thread of its own, since a disk may take seconds for it ------------------- */
+
+/* 0 also for a file that is gone: all of it was committed */
+static int
+sync_file(int directory_fd, uint64_t number, const char *suffix)
+{
+	char name[JOURNAL_NAME_SIZE];
+	int fd, rc;
+
+	journal_segment_name(name, number, suffix);
+	if ((fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC)) == -1)
+		return errno == ENOENT ? 0 : -1;
+	rc = fdatasync(fd);
+	close(fd);
+	return rc;
+}
+
+/* what was written to these segments is on the disk, their names included */
+static int
+sync_segments(int directory_fd, uint64_t from, uint64_t to, bool names)
+{
+	uint64_t n;
+
+	for (n = from; n <= to; n++)
+		if (sync_file(directory_fd, n, "jsonl") == -1 || sync_file(directory_fd, n, "index") == -1)
+			return -1;
+	if (names && fsync(directory_fd) == -1 && errno != EINVAL)	/* not every file system can */
+		return -1;
+	return 0;
+}
+
+/*
+ * The kernel may forget what it could not write: the segment is to be written no more, and its
+ * checksums are to be looked at.
+ */
+static void
+sync_trouble(struct journal *j, struct log_repeat *repeat)
+{
+	int error = errno;
+	size_t i;
+
+	if (log_repeat_due(repeat))
+		log_error("could not sync the journal \"%s\": %s; a power failure may lose input, %llu tries so far",
+		    j->config.directory, strerror(error), repeat->count);
+	pthread_mutex_lock(&j->lock);
+	j->sync_failed = true;
+	for (i = 0; i < j->segments_count; i++)
+		if (j->segments[i].number >= j->sync_from)
+			j->segments[i].trusted = false;
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void *
+sync_run(void *arg)
+{
+	struct journal *j = arg;
+	struct log_repeat repeat = { 0 };
+	uint64_t named = 0;
+
+	pthread_mutex_lock(&j->lock);
+	for (;;) {
+		struct timespec until = clock_monotonic_in_ms(j->config.sync_ms);
+		uint64_t from, to, written;
+		int rc;
+
+		/* a block written while a sync is under way waits for the next one */
+		while (!j->sync_now && !j->sync_over)
+			if (pthread_cond_timedwait(&j->sync_wake, &j->lock, &until) == ETIMEDOUT)
+				break;
+		if (j->sync_over)
+			break;
+		j->sync_now = false;
+		if (j->sync_from == 0 || j->synced == j->written) {
+			pthread_cond_broadcast(&j->sync_done);
+			continue;
+		}
+		from = j->sync_from;
+		to = segment_last(j)->number;
+		written = j->written;
+		pthread_mutex_unlock(&j->lock);
+		rc = sync_segments(j->directory_fd, from, to, to > named);
+		if (rc == -1)
+			sync_trouble(j, &repeat);
+		else {
+			named = to;
+			if (repeat.count > 0)
+				log_info("the journal \"%s\" can be synced again", j->config.directory);
+			log_repeat_reset(&repeat);
+		}
+		pthread_mutex_lock(&j->lock);
+		if (rc == 0) {
+			j->synced = written;
+			j->sync_from = to;
+		}
+		pthread_cond_broadcast(&j->sync_done);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return NULL;
+}
+
+static void
+sync_end(struct journal *j)
+{
+	pthread_mutex_lock(&j->lock);
+	j->sync_over = true;
+	pthread_cond_signal(&j->sync_wake);
+	pthread_mutex_unlock(&j->lock);
+	pthread_join(j->sync_thread, NULL);
+}
+
+/* has all that is written synced now; a disk that fails or hangs is not waited for */
+static void
+sync_all(struct journal *j)
+{
+	struct timespec until = clock_monotonic_in_ms(SYNC_PATIENCE_MS);
+
+	pthread_mutex_lock(&j->lock);
+	j->sync_now = true;
+	pthread_cond_signal(&j->sync_wake);
+	while (j->synced != j->written && !j->sync_failed)
+		if (pthread_cond_timedwait(&j->sync_done, &j->lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&j->lock);
+}
+
 static void *
 journal_run(void *arg)
 {
@@ -761,26 +877,23 @@ journal_run(void *arg)
 		return NULL;
 	changed(j);
 	while (!is_stopping(j)) {
-		if (!intake_wait(j->intake, WAIT_MS)) {
-			sync_if_due(j, false);
+		if (!intake_wait(j->intake, WAIT_MS))
 			continue;
-		}
-		if (!move_lines(j)) {
-			sync_if_due(j, false);
+		if (!move_lines(j))
 			pause_ms(j, j->config.lossless ? 10 : RETRY_MS);
-		} else if (intake_ended(j->intake))
+		else if (intake_ended(j->intake))
 			break;
 	}
 	if (intake_ended(j->intake)) {
 		write_stop(j);
-		sync_if_due(j, true);
+		sync_all(j);
 		pthread_mutex_lock(&j->lock);
 		j->ended = true;
 		segment_last(j)->finished = true;
 		pthread_mutex_unlock(&j->lock);
 		changed(j);
 	} else
-		sync_if_due(j, true);
+		sync_all(j);
 	return NULL;
 }
 
@@ -807,13 +920,20 @@ journal_start(const struct journal_config *config, struct intake *intake)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&j->wake, &attr);
+	pthread_cond_init(&j->sync_wake, &attr);
+	pthread_cond_init(&j->sync_done, &attr);
 	pthread_condattr_destroy(&attr);
+	if ((error = pthread_create(&j->sync_thread, NULL, sync_run, j)) != 0)
+		goto failed;
 	if ((error = pthread_create(&j->thread, NULL, journal_run, j)) != 0) {
-		log_error("could not start the journal: %s", strerror(error));
-		free(j);
-		return NULL;
+		sync_end(j);
+		goto failed;
 	}
 	return j;
+failed:
+	log_error("could not start the journal: %s", strerror(error));
+	free(j);
+	return NULL;
 }
 
 void
@@ -826,6 +946,7 @@ journal_free(struct journal *j)
 	pthread_cond_signal(&j->wake);
 	pthread_mutex_unlock(&j->lock);
 	pthread_join(j->thread, NULL);
+	sync_end(j);
 	segment_close(j);
 	if (j->directory_fd != -1)
 		close(j->directory_fd);
@@ -833,6 +954,8 @@ journal_free(struct journal *j)
 		close(j->lock_fd);
 	free(j->segments);
 	pthread_cond_destroy(&j->wake);
+	pthread_cond_destroy(&j->sync_wake);
+	pthread_cond_destroy(&j->sync_done);
 	pthread_mutex_destroy(&j->lock);
 	free(j);
 }

@@ -6,8 +6,8 @@
  * DIR/NNNNNNNNNNNN.jsonl	segment: the lines of standard input as they came
  * DIR/NNNNNNNNNNNN.index	what is in it: one text line a block written, see journal.c
  *
- * A thread moves lines from the intake to the newest segment; a segment goes when all
- * of it is committed.  Reading is journal_reader.h's.  A run begins a segment of its
+ * A thread moves lines from the intake to the newest segment, another has the disk keep
+ * them; a segment goes when all of it is committed.  Reading is journal_reader.h's.  A run begins a segment of its
  * own, so that what a crash left is never written to.
  */
 #ifndef JOURNAL_H
@@ -23,6 +23,7 @@ struct journal;
 struct journal_config {
 	const char	*directory;	/* created 0700; must outlive the journal */
 	uint64_t	 max_bytes;	/* of all segments; above, nothing is taken from the intake */
+	unsigned int	 sync_ms;	/* from one sync to the next: what a power failure may cost; not 0 */
 	bool		 lossless;	/* the intake waits: keep the backlog small */
 	bool		 resync;	/* somebody asks for a resync if journal_unclean: note it */
 	void		(*on_change)(void *);	/* from the journal's thread: more to read, or ended */

@@ -194,7 +194,8 @@ static int
 set_up(struct helper *h)
 {
 	struct journal_config journal = { .directory = h->options.spool, .max_bytes = h->options.spool_max,
-		.lossless = h->lossless, .resync = h->resync, .on_change = on_journal_change, .arg = h };
+		.sync_ms = h->options.sync_ms, .lossless = h->lossless, .resync = h->resync,
+		.on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
 		.on_loaded = on_loaded, .arg = h };

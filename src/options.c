@@ -24,6 +24,7 @@ static const char help[] =
     "  -m, --spool-max SIZE    largest journal, K M G T [EXABGP_PG_SPOOL_MAX, 16G]\n"
     "  -b, --batch-rows N      commit after so many rows [20000]\n"
     "  -t, --batch-ms MS       or so long after the first of them [500]\n"
+    "      --sync-ms MS        have the disk keep the journal so often [1000]\n"
     "  -w, --drain SECONDS     go on loading so long at end of input, or inf [30]\n"
     "  -R, --resync            after a start that may have lost lines, ask for a route\n"
     "      --no-resync         refresh of each live peer, or do not [--resync]\n"
@@ -131,8 +132,9 @@ static void
 from_option(struct options *o, int c)
 {
 	static const struct source spool_max = { "--spool-max", EX_USAGE }, batch_rows = { "--batch-rows", EX_USAGE },
-		batch_ms = { "--batch-ms", EX_USAGE }, drain = { "--drain", EX_USAGE },
-		name = { "--collector", EX_USAGE }, directory = { "--spool", EX_USAGE };
+		batch_ms = { "--batch-ms", EX_USAGE }, sync_ms = { "--sync-ms", EX_USAGE },
+		drain = { "--drain", EX_USAGE }, name = { "--collector", EX_USAGE },
+		directory = { "--spool", EX_USAGE };
 
 	switch (c) {
 	case 'd':
@@ -154,6 +156,9 @@ from_option(struct options *o, int c)
 		break;
 	case 't':
 		o->batch_ms = (unsigned int)number(&batch_ms, optarg, 1, 3600000, "milliseconds from 1 to 3600000");
+		break;
+	case 'S':
+		o->sync_ms = (unsigned int)number(&sync_ms, optarg, 10, 3600000, "milliseconds from 10 to 3600000");
 		break;
 	case 'w':
 		if (strcmp(optarg, "inf") == 0)
@@ -198,6 +203,7 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "spool-max", required_argument, NULL, 'm' },
 		{ "batch-rows", required_argument, NULL, 'b' },
 		{ "batch-ms", required_argument, NULL, 't' },
+		{ "sync-ms", required_argument, NULL, 'S' },
 		{ "drain", required_argument, NULL, 'w' },
 		{ "resync", no_argument, NULL, 'R' },
 		{ "no-resync", no_argument, NULL, 'N' },
@@ -215,6 +221,7 @@ options_parse(struct options *o, int argc, char **argv)
 	o->spool_max = UINT64_C(16) << 30;
 	o->batch_rows = 20000;
 	o->batch_ms = 500;
+	o->sync_ms = 1000;
 	o->drain_seconds = 30;
 	o->resync = true;
 	/* the command line first: it wins, and its errors are those of usage */

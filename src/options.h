@@ -14,6 +14,7 @@ struct options {
 	uint64_t	 spool_max;	/* bytes */
 	unsigned int	 batch_rows;
 	unsigned int	 batch_ms;
+	unsigned int	 sync_ms;
 	int		 drain_seconds;	/* or OPTIONS_DRAIN_FOREVER */
 	bool		 resync;
 	bool		 print;

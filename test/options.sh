@@ -97,8 +97,8 @@ rows() {
 for option in -h --help; do
 	run "$PROGRAM" $option
 	is "$status $err" "0 " "$option: exit 0"
-	is "$(grep -cE -- '--(dsn|collector|spool|spool-max|batch-rows|batch-ms|drain|resync|no-resync|print|verbose|quiet|version|help)( |$)' "$work/out")" \
-		14 "$option names every option"
+	is "$(grep -cE -- '--(dsn|collector|spool|spool-max|batch-rows|batch-ms|sync-ms|drain|resync|no-resync|print|verbose|quiet|version|help)( |$)' "$work/out")" \
+		15 "$option names every option"
 done
 for option in -V --version; do
 	run "$PROGRAM" $option
@@ -113,7 +113,7 @@ exits "an argument: exit 64" 64 'unexpected argument "file"' "$PROGRAM" file
 exits "an argument after --: exit 64" 64 'unexpected argument "-p"' "$PROGRAM" -- -p
 exits "two ways to abbreviate: exit 64" 64 "ambiguous" "$PROGRAM" --sp=x
 exits "--print=x: exit 64" 64 "print" "$PROGRAM" --print=x
-for option in dsn collector spool spool-max batch-rows batch-ms drain; do
+for option in dsn collector spool spool-max batch-rows batch-ms sync-ms drain; do
 	exits "--$option without a value: exit 64" 64 "--$option.*requires an argument" "$PROGRAM" --$option
 done
 for option in d c s m b t w; do
@@ -125,6 +125,9 @@ for value in "" 0 -1 +1 1.5 x 10x " 1" 1000001 99999999999999999999; do
 done
 for value in "" 0 -1 1s 3600001; do
 	exits "--batch-ms \"$value\": exit 64" 64 "^exabgp-pg: --batch-ms \"$value\" is not " "$PROGRAM" --batch-ms "$value"
+done
+for value in "" 0 9 -1 1s 3600001; do
+	exits "--sync-ms \"$value\": exit 64" 64 "^exabgp-pg: --sync-ms \"$value\" is not " "$PROGRAM" --sync-ms "$value"
 done
 for value in "" -1 1.5 infinite 1s; do
 	exits "--drain \"$value\": exit 64" 64 "^exabgp-pg: --drain \"$value\" is not .* inf" "$PROGRAM" --drain "$value"
@@ -161,6 +164,7 @@ is "$status $(grep -c sesame "$work/err") $(wc -l <"$work/err")" "78 0 1" "nor t
 accepts -b 1
 accepts -b 1000000
 accepts --batch-ms=1
+accepts --sync-ms=10
 accepts -t 3600000
 accepts -w 0
 accepts -w 1000000

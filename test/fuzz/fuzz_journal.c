@@ -367,7 +367,8 @@ check_nothing_lost(const struct run *r)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct journal_config config = { .directory = directory, .max_bytes = (uint64_t)1 << 30, .resync = true,
+	struct journal_config config = { .directory = directory, .sync_ms = 1000,
+		.max_bytes = (uint64_t)1 << 30, .resync = true,
 		.on_change = on_change };
 	struct run r = { 0 };
 	struct intake *intake;

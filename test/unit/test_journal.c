@@ -69,7 +69,7 @@ on_change(void *arg)
 static void
 helper_start_in(struct helper *h, const char *spool, uint64_t max_bytes, bool lossless)
 {
-	struct journal_config config = { .directory = spool, .max_bytes = max_bytes, .lossless = lossless,
+	struct journal_config config = { .directory = spool, .sync_ms = 1000, .max_bytes = max_bytes, .lossless = lossless,
 		.on_change = on_change, .arg = h };
 
 	memset(h, 0, sizeof(*h));
