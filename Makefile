@@ -37,6 +37,7 @@ SOURCES	= \
 	src/options.c \
 	src/peer.c \
 	src/print.c \
+	src/refresh.c \
 	src/resync.c \
 	src/store.c
 OBJECTS	= $(SOURCES:src/%.c=$(BUILD)/%.o)

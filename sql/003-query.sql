@@ -12,7 +12,8 @@ SELECT e.ts, p.collector, e.peer_id, p.peer_address, p.peer_asn,
     e.path, e.origin_asn,
     CASE e.origin WHEN 'i' THEN 'igp' WHEN 'e' THEN 'egp' WHEN '?' THEN 'incomplete' END AS origin,
     e.med, e.local_pref, e.communities, e.large_communities, e.ext_communities,
-    e.aggregator, e.atomic_aggregate, e.attributes, e.nlri
+    e.aggregator, e.atomic_aggregate, e.attributes, e.nlri,
+    coalesce(e.refreshed, false) AS refreshed
 FROM bgp.route_event e JOIN bgp.peer p USING (peer_id);
 COMMENT ON VIEW bgp.route_log IS 'every announcement and withdrawal, as received';
 

@@ -19,7 +19,7 @@ static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";	/* flags and 
 
 /* columns in the order in which rows are encoded; the tail is the same for all prefixes of an UPDATE */
 static const char *const statements[BATCH_TABLES] = {
-	"COPY bgp.route_event (peer_id, ts, seq, kind, prefix, path_id, family, rd, labels, nlri, next_hop,"
+	"COPY bgp.route_event (peer_id, ts, seq, refreshed, kind, prefix, path_id, family, rd, labels, nlri, next_hop,"
 	" origin_asn, med, local_pref, origin, atomic_aggregate, path, communities, large_communities,"
 	" ext_communities, aggregator, as_path, attributes) FROM STDIN (FORMAT binary)",
 	"COPY bgp.session_log (ts, seq, peer_id, collector, event, family, detail) FROM STDIN (FORMAT binary)",
@@ -27,7 +27,7 @@ static const char *const statements[BATCH_TABLES] = {
 	"COPY bgp.ingest_gap (collector, from_ts, to_ts, lines, bytes, reason, peer_id) FROM STDIN (FORMAT binary)",
 };
 
-#define ROUTE_COLUMNS	23
+#define ROUTE_COLUMNS	24
 #define TAIL_COLUMNS	12
 #define SESSION_COLUMNS	7
 #define ERROR_COLUMNS	5
@@ -37,6 +37,13 @@ const char *
 batch_copy_statement(enum batch_table table)
 {
 	return statements[table];
+}
+
+static void
+peers_forget(struct batch *b)
+{
+	while (b->peers_count > 0)
+		free(b->peers[--b->peers_count].refreshing);
 }
 
 void
@@ -57,7 +64,7 @@ batch_begin(struct batch *b, uint64_t number, const struct batch_position *from,
 	b->first_ms = 0;
 	b->pending_us = MESSAGE_NO_NUMBER;
 	b->backlog_bytes = 0;
-	b->peers_count = 0;
+	peers_forget(b);
 	b->tail_valid = false;
 }
 
@@ -68,6 +75,7 @@ batch_free(struct batch *b)
 
 	for (i = 0; i < BATCH_TABLES; i++)
 		buf_free(&b->copy[i]);
+	peers_forget(b);
 	buf_free(&b->tail);
 	free(b->peers);
 	memset(b, 0, sizeof(*b));
@@ -107,15 +115,20 @@ batch_peer(struct batch *b, struct peer *p)
 	if (p->batch == b->number)
 		return;
 	b->peers = buf_grow_array(b->peers, b->peers_count, &b->peers_size, sizeof(*b->peers));
+	b->peers[b->peers_count].refreshing = NULL;
 	b->peers[b->peers_count++].peer = p;
 	p->batch = b->number;
 	p->state = PEER_STATE_SAME;
 	memset(&p->router_id, 0, sizeof(p->router_id));
+	p->stale_us = MESSAGE_NO_NUMBER;
+	p->refreshes_changed = false;
+	p->enhanced_changed = false;
 }
 
 void
 batch_seal(struct batch *b)
 {
+	char text[REFRESH_TEXT_SIZE];
 	size_t i;
 
 	b->sealed = true;
@@ -130,6 +143,12 @@ batch_seal(struct batch *b)
 		note->state = p->state;
 		note->state_us = p->state_us;
 		note->router_id = p->router_id;
+		note->stale_us = p->stale_us;
+		note->enhanced = p->enhanced_changed ? p->enhanced : MESSAGE_ENHANCED_UNKNOWN;
+		if (p->refreshes_changed) {
+			refreshes_text(&p->refreshes, text);
+			note->refreshing = strdup(text);
+		}
 	}
 }
 
@@ -443,7 +462,7 @@ add_labels(struct buf *b, const struct route *r)
 }
 
 void
-batch_route(struct batch *batch, int64_t time_us, int32_t peer_id, const struct route *r)
+batch_route(struct batch *batch, int64_t time_us, int32_t peer_id, bool refreshed, const struct route *r)
 {
 	struct buf *b = &batch->copy[BATCH_ROUTES];
 	unsigned char *p;
@@ -453,11 +472,12 @@ batch_route(struct batch *batch, int64_t time_us, int32_t peer_id, const struct 
 		batch->tail_of = r->attributes;
 		batch->tail_valid = true;
 	}
-	p = room(b, 7);
+	p = room(b, 8);
 	p = put_u16(p, ROUTE_COLUMNS);
 	p = field_int4(p, peer_id);
 	p = field_time(p, time_us);
 	p = field_int8(p, ++batch->seq);
+	p = refreshed ? field_char(p, 1) : field_null(p);
 	p = field_char(p, r->announce ? 'A' : 'W');
 	p = field_inet(p, &r->prefix, true);
 	p = field_number(p, r->path_id);

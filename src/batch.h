@@ -33,6 +33,9 @@ struct batch_peer {
 	enum peer_state	 state;
 	int64_t		 state_us;
 	struct inet	 router_id;
+	int64_t		 stale_us;	/* PEER_NOT_STALE: no more; MESSAGE_NO_NUMBER: as before */
+	enum message_enhanced enhanced;	/* UNKNOWN: as before */
+	char		*refreshing;	/* refresh.h's text; NULL: as before */
 };
 
 struct batch {
@@ -72,7 +75,7 @@ void	batch_seal(struct batch *);
 void	batch_next_message(struct batch *);
 
 /* one row each; times in microseconds since 1970 UTC, or MESSAGE_NO_NUMBER for NULL */
-void	batch_route(struct batch *, int64_t time_us, int32_t peer_id, const struct route *);
+void	batch_route(struct batch *, int64_t time_us, int32_t peer_id, bool refreshed, const struct route *);
 /* peer_id 0: of no peer */
 void	batch_session(struct batch *, int64_t time_us, int32_t peer_id, const char *collector, const char *event,
 	    const char *family, const char *detail);

@@ -3,6 +3,7 @@
 #define CLOCK_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #define CLOCK_DAY_US	INT64_C(86400000000)
@@ -15,6 +16,22 @@ clock_wall_us(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* "2026-11-22T23:59:59.000000Z"; size: at least CLOCK_TEXT_SIZE. Returns text */
+#define CLOCK_TEXT_SIZE	64
+
+static inline char *
+clock_utc_text(char *text, size_t size, int64_t us)
+{
+	time_t seconds = (time_t)(us / 1000000);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, size - n, ".%06dZ", (int)(us % 1000000));
+	return text;
 }
 
 /* never steps back: for deadlines and ages, milliseconds */

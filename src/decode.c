@@ -340,17 +340,42 @@ open_message(struct decoder *d, json_t *neighbor)
 	json_t *open = json_object_get(neighbor, "open");
 	const char *router_id = json_string_value(json_object_get(open, "router_id"));
 
+	json_t *capabilities = json_object_get(open, "capabilities"), *capability;
+	const char *code;
+
 	d->message.event = "open";
-	if (!was_sent(neighbor) && router_id != NULL && !inet_parse_address(&d->message.router_id, router_id))
+	if (was_sent(neighbor))
+		return;
+	if (router_id != NULL && !inet_parse_address(&d->message.router_id, router_id))
 		memset(&d->message.router_id, 0, sizeof(d->message.router_id));
+	if (!json_is_object(capabilities))
+		return;
+	d->message.enhanced = MESSAGE_ENHANCED_NO;
+	json_object_foreach(capabilities, code, capability) {
+		const char *name = json_string_value(json_object_get(capability, "name"));
+
+		if (name != NULL && strcmp(name, "enhanced-route-refresh") == 0)
+			d->message.enhanced = MESSAGE_ENHANCED_YES;
+	}
 }
 
 static void
 refresh_message(struct decoder *d, json_t *neighbor)
 {
+	json_t *refresh = json_object_get(neighbor, "route-refresh");
+	const char *subtype;
+
 	d->message.event = "refresh";
-	if (json_is_object(json_object_get(neighbor, "route-refresh")))
-		d->message.family = family_name(d, json_object_get(neighbor, "route-refresh"));
+	if (!json_is_object(refresh))
+		return;
+	d->message.family = family_name(d, refresh);
+	subtype = json_string_value(json_object_get(refresh, "subtype"));
+	if (subtype == NULL || was_sent(neighbor))
+		return;
+	if (strcmp(subtype, "begin") == 0)
+		d->message.refresh = MESSAGE_REFRESH_BEGIN;
+	else if (strcmp(subtype, "end") == 0)
+		d->message.refresh = MESSAGE_REFRESH_END;
 }
 
 static void

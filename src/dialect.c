@@ -33,6 +33,27 @@ word_in(const char *word, size_t length, const char *const *list)
 	return false;
 }
 
+/*
+ * A line of "show neighbor extensive" (4.2: reactor/api/command/neighbor.py): a header, or indented
+ * "NAME VALUE ...", "CAPABILITY: ...", "AFI SAFI: ...".
+ */
+static bool
+is_neighbor_line(const char *line, const char *end)
+{
+	static const char *const words[] = { "Session", "Setup", "Capability", "Families", "Message", "local", "state",
+		"up", "down", "AS", "ID", "hold-time", NULL };
+	const char *p = line, *word;
+	size_t n;
+
+	if (end - line < 3 || line[0] != ' ' || line[1] != ' ')
+		return false;
+	word = next_word(&p, end, &n);
+	if (word_in(word, n, words) || word[n - 1] == ':')
+		return true;
+	word = next_word(&p, end, &n);
+	return n > 1 && word[n - 1] == ':';
+}
+
 enum dialect_line
 dialect_classify(const char *line, size_t length)
 {
@@ -55,8 +76,12 @@ dialect_classify(const char *line, size_t length)
 		next_word(&p, end, &n);	/* the text encoder writes two process ids after it */
 		return n > 0 ? DIALECT_TEXT_ENCODER : DIALECT_ANSWER;
 	}
-	if (word_in(word, n, answers))
+	if (word_in(word, n, answers) || is_neighbor_line(line, end))
 		return DIALECT_ANSWER;
+	if (n == strlen("Neighbor") && memcmp(word, "Neighbor", n) == 0) {
+		word = next_word(&p, end, &n);
+		return n > 0 && (isxdigit((unsigned char)word[0]) || word[0] == ':') ? DIALECT_ANSWER : DIALECT_UNKNOWN;
+	}
 	if (n == strlen("neighbor") && memcmp(word, "neighbor", n) == 0) {
 		neighbor = true;
 		word = next_word(&p, end, &n);

@@ -2,7 +2,7 @@
  * The index of a segment has one line a record, of words separated by spaces:
  *
  *	start OFFSET TIME PID clean|unclean	(how the run before ended)
- *	resync OFFSET TIME REASON...
+ *	resync OFFSET TIME TEXT...	(see resync.h)
  *	block OFFSET LENGTH LINES CRC32 TIME
  *	gap OFFSET FROM TO LINES BYTES REASON...
  *	stop OFFSET TIME REASON...
@@ -83,6 +83,7 @@ struct journal {
 	size_t		 segments_count;
 	size_t		 segments_size;
 	struct journal_position released;
+	struct buf	 notes;		/* texts to be written, each with its NUL */
 	/* what is not on the disk yet: the segments from this one on */
 	pthread_cond_t	 sync_wake;	/* for the syncing thread */
 	pthread_cond_t	 sync_done;	/* for the writing thread */
@@ -422,14 +423,10 @@ failed:
 static int
 begin_start(struct journal *j)
 {
-	int64_t now = clock_wall_us();
 	char line[256];
-	size_t n;
 
-	n = (size_t)snprintf(line, sizeof(line), "start 0 %" PRId64 " %ld %s\n", now, (long)getpid(),
+	snprintf(line, sizeof(line), "start 0 %" PRId64 " %ld %s\n", clock_wall_us(), (long)getpid(),
 	    j->unclean ? "unclean" : "clean");
-	if (j->unclean && j->config.resync)
-		snprintf(line + n, sizeof(line) - n, "resync 0 %" PRId64 " route refresh asked for\n", now);
 	return segment_begin(j, line);
 }
 
@@ -604,6 +601,51 @@ write_gap(struct journal *j)
 	return segment_begin(j, line);
 }
 
+/* one that is lost is no loss of input */
+static bool
+write_note(struct journal *j, const char *text)
+{
+	char line[JOURNAL_NOTE_SIZE + 64];
+	uint64_t bytes, index_bytes;
+	int n;
+
+	pthread_mutex_lock(&j->lock);
+	bytes = segment_last(j)->bytes;
+	index_bytes = segment_last(j)->disk_bytes - bytes;
+	pthread_mutex_unlock(&j->lock);
+	n = snprintf(line, sizeof(line), "resync %" PRIu64 " %" PRId64 " %s\n", bytes, clock_wall_us(), text);
+	if (write_all(j->index_fd, line, (size_t)n) == -1) {
+		undo(j, bytes, index_bytes);
+		log_warn("could not note in the journal: %s", text);
+		return false;
+	}
+	pthread_mutex_lock(&j->lock);
+	segment_last(j)->disk_bytes += (size_t)n;
+	j->written++;
+	pthread_mutex_unlock(&j->lock);
+	return true;
+}
+
+static void
+write_notes(struct journal *j)
+{
+	struct buf notes;
+	size_t at;
+
+	pthread_mutex_lock(&j->lock);
+	notes = j->notes;
+	if (j->index_fd != -1)
+		memset(&j->notes, 0, sizeof(j->notes));
+	pthread_mutex_unlock(&j->lock);
+	if (notes.length == 0 || j->index_fd == -1)
+		return;
+	for (at = 0; at < notes.length; at += strlen((const char *)notes.data + at) + 1)
+		if (!write_note(j, (const char *)notes.data + at))
+			break;
+	buf_free(&notes);
+	changed(j);
+}
+
 /* may this many bytes be added? Logs once if not */
 static bool
 has_room(struct journal *j, size_t bytes)
@@ -663,6 +705,7 @@ move_lines(struct journal *j)
 	bool over;
 
 	while ((total = intake_peek(j->intake, pieces)) > 0) {
+		write_notes(j);
 		bytes = whole_lines(pieces, total, BLOCK_BYTES < j->segment_bytes ? BLOCK_BYTES : j->segment_bytes);
 		if (!has_room(j, bytes)) {
 			if (reclaim(j))
@@ -877,6 +920,7 @@ journal_run(void *arg)
 		return NULL;
 	changed(j);
 	while (!is_stopping(j)) {
+		write_notes(j);
 		if (!intake_wait(j->intake, WAIT_MS))
 			continue;
 		if (!move_lines(j))
@@ -953,6 +997,7 @@ journal_free(struct journal *j)
 	if (j->lock_fd != -1)
 		close(j->lock_fd);
 	free(j->segments);
+	buf_free(&j->notes);
 	pthread_cond_destroy(&j->wake);
 	pthread_cond_destroy(&j->sync_wake);
 	pthread_cond_destroy(&j->sync_done);
@@ -988,6 +1033,15 @@ bool
 journal_unclean(struct journal *j)
 {
 	return j->unclean;	/* set before journal_id gives true */
+}
+
+void
+journal_note(struct journal *j, const char *text)
+{
+	pthread_mutex_lock(&j->lock);
+	if (strlen(text) < JOURNAL_NOTE_SIZE)
+		buf_add(&j->notes, text, strlen(text) + 1);
+	pthread_mutex_unlock(&j->lock);
 }
 
 bool

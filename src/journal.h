@@ -25,7 +25,6 @@ struct journal_config {
 	uint64_t	 max_bytes;	/* of all segments; above, nothing is taken from the intake */
 	unsigned int	 sync_ms;	/* from one sync to the next: what a power failure may cost; not 0 */
 	bool		 lossless;	/* the intake waits: keep the backlog small */
-	bool		 resync;	/* somebody asks for a resync if journal_unclean: note it */
 	void		(*on_change)(void *);	/* from the journal's thread: more to read, or ended */
 	void		*arg;
 };
@@ -45,6 +44,7 @@ struct journal_extent {
 
 #define JOURNAL_ID_SIZE		37
 #define JOURNAL_NAME_SIZE	32
+#define JOURNAL_NOTE_SIZE	256
 
 /* starts the thread; the directory may become usable at any time later. NULL after logging why */
 struct journal	*journal_start(const struct journal_config *, struct intake *);
@@ -55,6 +55,11 @@ void		 journal_free(struct journal *);
 bool		 journal_id(struct journal *, char *id);
 /* the previous helper left without seeing the end of its input: lines may be missing */
 bool		 journal_unclean(struct journal *);
+/*
+ * Has a line about a resync written to the index of the segment under way: text without
+ * newline, less than JOURNAL_NOTE_SIZE bytes.  It comes before all lines not yet written.
+ */
+void		 journal_note(struct journal *, const char *text);
 /* the first segment of this run; what comes before was left by earlier ones */
 uint64_t	 journal_first_of_run(struct journal *);
 /* the first segment whose number is at least this; false if there is none */

@@ -12,7 +12,7 @@ enum journal_type {
 	JOURNAL_NOTHING,	/* yet */
 	JOURNAL_LINE,
 	JOURNAL_START,		/* of a helper: text is its process id */
-	JOURNAL_RESYNC,		/* route refresh asked for */
+	JOURNAL_RESYNC,		/* a note of resync.h's: text */
 	JOURNAL_STOP,		/* of a helper: text says why */
 	JOURNAL_GAP		/* input lost: from, to, lines, bytes; text says why */
 };

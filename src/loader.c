@@ -79,7 +79,7 @@ static void	run(struct loader *);
 /* --- the store's callbacks ----------------------------------------------------------- */
 
 static void
-on_peer(void *arg, const struct peer_key *key, int32_t id, int64_t pid, int64_t counter, int64_t last_us)
+on_peer(void *arg, const struct store_peer *known)
 {
 	struct loader *l = arg;
 	struct peer *p;
@@ -88,12 +88,16 @@ on_peer(void *arg, const struct peer_key *key, int32_t id, int64_t pid, int64_t 
 		l->ready = false;
 		peers_clear(l->peers);
 	}
-	if ((p = peers_get(l->peers, key)) == NULL)
+	if ((p = peers_get(l->peers, &known->key)) == NULL)
 		return;
-	p->id = id;
-	p->pid = pid;
-	p->counter = counter;
-	p->last_us = last_us;
+	p->id = known->id;
+	p->pid = known->pid;
+	p->counter = known->counter;
+	p->last_us = known->last_us;
+	p->down = known->down;
+	p->stale = known->stale;
+	p->enhanced = known->enhanced;
+	refreshes_parse(&p->refreshes, known->refreshing);
 }
 
 static bool
@@ -278,6 +282,29 @@ quarantine_event(struct loader *l, const char *reason)
 		log_warn("quarantined a line: %s (%llu so far, see bgp.ingest_error)", reason, l->quarantine.count);
 }
 
+/* since then, or PEER_NOT_STALE */
+static void
+set_stale(struct loader *l, struct peer *p, int64_t since_us)
+{
+	bool stale = since_us != PEER_NOT_STALE;
+
+	if (stale == p->stale)
+		return;
+	batch_peer(l->filling, p);
+	p->stale = stale;
+	p->stale_us = since_us;
+}
+
+static void
+forget_refreshes(struct loader *l, struct peer *p)
+{
+	if (p->refreshes.count == 0)
+		return;
+	batch_peer(l->filling, p);
+	refreshes_clear(&p->refreshes);
+	p->refreshes_changed = true;
+}
+
 static void
 session_event(struct loader *l, struct peer *p)
 {
@@ -294,11 +321,32 @@ session_event(struct loader *l, struct peer *p)
 		p->state = m->state;
 		p->state_us = event_time(l);
 		p->up = m->state == PEER_STATE_UP;
+		p->down = m->state == PEER_STATE_DOWN;
+		/* a session that begins sends all its routes, one that ends has none */
+		set_stale(l, p, PEER_NOT_STALE);
+		forget_refreshes(l, p);
+	}
+	if (m->enhanced != MESSAGE_ENHANCED_UNKNOWN && m->enhanced != p->enhanced) {
+		batch_peer(l->filling, p);
+		p->enhanced = m->enhanced;
+		p->enhanced_changed = true;
 	}
 	if (m->router_id.family != 0) {
 		batch_peer(l->filling, p);
 		p->router_id = m->router_id;
 	}
+}
+
+static void
+peer_is_up(struct loader *l, struct peer *p, int64_t now_us)
+{
+	batch_peer(l->filling, p);
+	if (p->up)
+		return;
+	p->state = PEER_STATE_UP;
+	p->state_us = now_us;
+	p->up = true;
+	p->down = false;
 }
 
 static void
@@ -310,6 +358,10 @@ peer_unknown(void *arg, struct peer *p)
 	p->state = PEER_STATE_UNKNOWN;
 	p->state_us = l->record.time_us;
 	p->up = false;
+	/* the end of a refresh may have been missed as well */
+	forget_refreshes(l, p);
+	if (!p->down)
+		set_stale(l, p, l->record.time_us);
 }
 
 /* of the helper itself; false if it must be gone on with in the next batch */
@@ -339,6 +391,47 @@ helper_event(struct loader *l, const char *event)
 	return true;
 }
 
+/* a note of resync.h's; of a peer that this collector has no lines of, there is nothing to say */
+static void
+resync_note(struct loader *l)
+{
+	char what[16], address[INET_TEXT_SIZE], local[INET_TEXT_SIZE], detail[320];
+	struct peer_key key = { .local_asn = MESSAGE_NO_NUMBER };
+	const char *family = NULL;
+	struct peer *p = NULL;
+	int at = 0;
+
+	if (sscanf(l->record.text, "%15s %63s %63s %n", what, address, local, &at) < 3 || at == 0)
+		return;
+	if (strcmp(address, "all") != 0) {
+		if (sscanf(l->record.text + at, "%" SCNd64, &key.asn) != 1 ||
+		    !inet_parse_address(&key.address, address) ||
+		    (strcmp(local, "-") != 0 && !inet_parse_address(&key.local_address, local)) ||
+		    (p = peers_find(l->peers, &key)) == NULL || p->id == 0)
+			return;
+	}
+	at += (int)strcspn(l->record.text + at, " ");
+	at += (int)strspn(l->record.text + at, " ");
+	if (strcmp(what, "asked") == 0 && p != NULL) {
+		family = l->record.text + at;
+		snprintf(detail, sizeof(detail), "{\"phase\":\"asked\"}");
+	} else if (strcmp(what, "impossible") == 0)
+		snprintf(detail, sizeof(detail), "{\"phase\":\"impossible\",\"reason\":\"%s\"}", l->record.text + at);
+	else
+		return;
+	if (event_begin(l))
+		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, "resync", family,
+		    detail);
+	event_end(l);
+	if (p == NULL)
+		return;
+	peer_is_up(l, p, event_time(l));
+	if (family != NULL) {
+		refreshes_ask(&p->refreshes, family, event_time(l));
+		p->refreshes_changed = true;
+	}
+}
+
 /* the peer of a message, with an id: false if the store must be asked first */
 static bool
 peer_ready(struct loader *l, struct peer *p, enum wait *wait)
@@ -366,6 +459,20 @@ partition_ready(struct loader *l, struct peer *p, enum wait *wait)
 	return false;
 }
 
+static const char *
+route_family(const struct route *r)
+{
+	return r->family != NULL ? r->family : r->prefix.family == 4 ? "ipv4 unicast" : "ipv6 unicast";
+}
+
+/* does it come because the peer was asked to send all its routes again? */
+static bool
+is_refreshed(const struct peer *p, const struct route *r)
+{
+	return p->refreshes.count > 0 && r->announce &&
+	    refreshes_cover(&p->refreshes, route_family(r), p->enhanced == MESSAGE_ENHANCED_YES);
+}
+
 /* rows of an UPDATE; false if it has more than the batch may take, or the store must be asked */
 static bool
 route_events(struct loader *l, struct peer *p, enum wait *wait)
@@ -374,22 +481,83 @@ route_events(struct loader *l, struct peer *p, enum wait *wait)
 
 	if (!partition_ready(l, p, wait))
 		return false;
-	if (!p->up) {
-		batch_peer(l->filling, p);
-		p->state = PEER_STATE_UP;
-		p->state_us = m->time_us;
-		p->up = true;
-	}
+	peer_is_up(l, p, m->time_us);
 	batch_next_message(l->filling);
 	while (l->next_event < m->routes_count) {
+		const struct route *r = &m->routes[l->next_event];
+
 		if (is_full(l))
 			return false;
 		if (event_begin(l))
-			batch_route(l->filling, m->time_us, p->id, &m->routes[l->next_event]);
+			batch_route(l->filling, m->time_us, p->id, is_refreshed(p, r), r);
 		event_end(l);
 		l->next_event++;
 	}
 	return true;
+}
+
+/* an event of the peer's resync; false if the batch is full */
+static bool
+resync_event(struct loader *l, const struct peer *p, size_t number, const char *family, const char *detail)
+{
+	if (l->next_event > number)
+		return true;
+	if (is_full(l))
+		return false;
+	if (event_begin(l))
+		batch_session(l->filling, event_time(l), p->id, l->config.collector, "resync", family, detail);
+	event_end(l);
+	l->next_event++;
+	return true;
+}
+
+/*
+ * What a line says, or its time, of routes being sent again.  The first so many events of the line
+ * are others.  Nothing changes before the last event, so that a line that is gone on with in the
+ * next batch, or decoded again, gives the same.
+ */
+static bool
+refresh_events(struct loader *l, struct peer *p, size_t number)
+{
+	const struct message *m = l->message;
+	const struct refresh *f = m->refresh == MESSAGE_REFRESH_END ? refreshes_find(&p->refreshes, m->family) : NULL;
+	char detail[128], began[CLOCK_TEXT_SIZE];
+	size_t i;
+
+	if (f != NULL && f->phase == REFRESH_ANSWERED) {
+		snprintf(detail, sizeof(detail), "{\"phase\":\"end\",\"from\":\"%s\"}",
+		    clock_utc_text(began, sizeof(began), f->since_us));
+		if (!resync_event(l, p, number++, f->family, detail))
+			return false;
+	}
+	for (i = 0; i < p->refreshes.count && m->time_us != MESSAGE_NO_NUMBER; i++) {
+		const struct refresh *late = &p->refreshes.list[i];
+
+		if (late != f && late->phase != REFRESH_BEGUN && refresh_is_overdue(late, m->time_us) &&
+		    !resync_event(l, p, number++, late->family, "{\"phase\":\"unanswered\"}"))
+			return false;
+	}
+	return true;
+}
+
+static void
+refresh_note(struct loader *l, struct peer *p)
+{
+	const struct message *m = l->message;
+	const struct refresh *f = m->refresh == MESSAGE_REFRESH_END ? refreshes_find(&p->refreshes, m->family) : NULL;
+	bool answered = f != NULL && f->phase == REFRESH_ANSWERED;
+
+	if (p->refreshes.count == 0 && m->refresh != MESSAGE_REFRESH_BEGIN)
+		return;
+	if (m->refresh == MESSAGE_REFRESH_BEGIN)
+		refreshes_begin(&p->refreshes, m->family, m->time_us);
+	else if (m->refresh == MESSAGE_REFRESH_END)
+		refreshes_end(&p->refreshes, m->family);
+	if (m->time_us != MESSAGE_NO_NUMBER)
+		refreshes_expire(&p->refreshes, m->time_us);
+	p->refreshes_changed = true;
+	if (answered && refreshes_complete(&p->refreshes))
+		set_stale(l, p, PEER_NOT_STALE);
 }
 
 /*
@@ -431,14 +599,22 @@ line_events(struct loader *l, enum wait *wait)
 			return false;
 		break;
 	case MESSAGE_SESSION:
-		session_event(l, p);
+		if (l->next_event == 0)
+			session_event(l, p);
+		l->next_event = l->next_event == 0 ? 1 : l->next_event;
 		break;
 	case MESSAGE_ERROR:
 		quarantine_event(l, m->reason);
 		break;
 	}
 	if (p != NULL) {
+		bool heard = m->kind == MESSAGE_ROUTES || m->kind == MESSAGE_SESSION;
+
+		if (heard && !refresh_events(l, p, m->kind == MESSAGE_ROUTES ? m->routes_count : 1))
+			return false;
 		batch_peer(l->filling, p);
+		if (heard)
+			refresh_note(l, p);
 		peer_note_line(p, m->pid, m->counter);
 		if (m->time_us != MESSAGE_NO_NUMBER)
 			p->last_us = m->time_us;
@@ -462,7 +638,7 @@ record_events(struct loader *l, enum wait *wait)
 			return false;
 		break;
 	case JOURNAL_RESYNC:
-		helper_event(l, "resync");
+		resync_note(l);
 		break;
 	case JOURNAL_STOP:
 		helper_event(l, "stop");

@@ -47,9 +47,10 @@ struct helper {
 	struct intake	*intake;
 	struct journal	*journal;
 	struct loader	*loader;
+	struct resync	*resync;	/* NULL: not needed, or not yet */
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
-	bool		 resync;	/* to be asked for if the journal was left unclean */
+	bool		 may_resync;	/* if the journal was left unclean */
 	bool		 overdue;	/* the time to load is over, but not all is in the journal */
 	bool		 leaving;
 	bool		 lossless;	/* stdin can wait */
@@ -71,6 +72,7 @@ leave(struct helper *h, int status)
 	uv_close((uv_handle_t *)&h->sigusr1, NULL);
 	uv_close((uv_handle_t *)&h->deadline, NULL);
 	loader_close(h->loader);
+	resync_close(h->resync);
 }
 
 static void
@@ -99,11 +101,13 @@ on_journal_changed(uv_async_t *async)
 	struct helper *h = async->data;
 	char id[JOURNAL_ID_SIZE];
 
-	if (h->resync && journal_id(h->journal, id)) {
-		h->resync = false;
+	if (h->may_resync && journal_id(h->journal, id)) {
+		h->may_resync = false;
 		if (journal_unclean(h->journal))
-			resync_ask();
+			h->resync = resync_start(&h->loop, h->journal, h->options.spool);
 	}
+	if (h->resync != NULL)
+		resync_wake(h->resync);
 	if (intake_is_over(h->intake) && !h->draining) {
 		h->draining = true;
 		log_info("end of input");
@@ -194,7 +198,7 @@ static int
 set_up(struct helper *h)
 {
 	struct journal_config journal = { .directory = h->options.spool, .max_bytes = h->options.spool_max,
-		.sync_ms = h->options.sync_ms, .lossless = h->lossless, .resync = h->resync,
+		.sync_ms = h->options.sync_ms, .lossless = h->lossless,
 		.on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
@@ -273,7 +277,7 @@ main(int argc, char **argv)
 	log_info("exabgp-pg %s, collector \"%s\", journal \"%s\"", EXABGP_PG_VERSION, h->options.collector,
 	    h->options.spool);
 	h->lossless = is_regular_file(STDIN_FILENO);
-	h->resync = h->options.resync && resync_possible();
+	h->may_resync = h->options.resync && resync_possible();
 	if (set_up(h) == -1)
 		return EX_OSERR;
 	uv_run(&h->loop, UV_RUN_DEFAULT);

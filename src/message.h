@@ -32,6 +32,12 @@ struct peer_key {
 	int64_t		local_asn;	/* not part of the identity */
 };
 
+/* a ROUTE-REFRESH that was received (RFC 7313 section 4) */
+enum message_refresh { MESSAGE_REFRESH_NONE, MESSAGE_REFRESH_BEGIN, MESSAGE_REFRESH_END };
+
+/* what an OPEN that was received says of enhanced route refresh */
+enum message_enhanced { MESSAGE_ENHANCED_UNKNOWN, MESSAGE_ENHANCED_NO, MESSAGE_ENHANCED_YES };
+
 enum peer_state { PEER_STATE_SAME, PEER_STATE_UP, PEER_STATE_DOWN, PEER_STATE_UNKNOWN };
 
 struct community {
@@ -93,6 +99,8 @@ struct message {
 	const char		*detail;	/* JSON or NULL */
 	enum peer_state		 state;
 	struct inet		 router_id;
+	enum message_refresh	 refresh;	/* of family */
+	enum message_enhanced	 enhanced;
 
 	const char		*reason;	/* MESSAGE_ERROR */
 	bool			 text_encoder;	/* it is a line of ExaBGP's text encoder */

@@ -32,6 +32,8 @@ peers_clear(struct peers *p)
 	size_t i;
 
 	for (i = 0; i < p->size; i++) {
+		if (p->slots[i] != NULL)
+			refreshes_clear(&p->slots[i]->refreshes);
 		free(p->slots[i]);
 		p->slots[i] = NULL;
 	}
@@ -120,7 +122,7 @@ peers_get(struct peers *p, const struct peer_key *k)
 		if ((*slot = calloc(1, sizeof(**slot))) == NULL)
 			return NULL;
 		(*slot)->key = *k;
-		(*slot)->pid = (*slot)->counter = (*slot)->last_us = MESSAGE_NO_NUMBER;
+		(*slot)->pid = (*slot)->counter = (*slot)->last_us = (*slot)->stale_us = MESSAGE_NO_NUMBER;
 		for (i = 0; i < PEER_READY_DAYS; i++)
 			(*slot)->ready_days[i] = MESSAGE_NO_NUMBER;
 		p->count++;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "message.h"
+#include "refresh.h"
 
 struct peers;
 
@@ -22,12 +23,21 @@ struct peer {
 	int64_t		ready_days[PEER_READY_DAYS];	/* whose partitions are known to exist, days since 1970 */
 	unsigned int	ready_next;	/* of them, to be replaced */
 	bool		up;		/* as far as this run knows */
+	bool		down;		/* so it was when last heard of */
+	bool		stale;		/* lines of it may have been missed */
+	enum message_enhanced enhanced;
+	struct refreshes refreshes;
 	/* what the batch under way is to say of it */
 	uint64_t	batch;		/* number of the batch that has it, 0: none */
 	enum peer_state	state;
 	int64_t		state_us;
 	struct inet	router_id;
+	int64_t		stale_us;	/* since then; PEER_NOT_STALE: no more; MESSAGE_NO_NUMBER: as before */
+	bool		refreshes_changed;
+	bool		enhanced_changed;
 };
+
+#define PEER_NOT_STALE	INT64_C(-2)
 
 /* most peers of one collector: bounds memory against made-up lines */
 #define PEERS_MAX	65536

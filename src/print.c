@@ -83,14 +83,10 @@ put_number(struct printer *p, const char *name, int64_t n)
 static void
 put_time(struct printer *p, const char *name, int64_t us)
 {
-	time_t seconds = (time_t)(us / 1000000);
-	char text[64];
-	struct tm tm;
+	char text[CLOCK_TEXT_SIZE];
 
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
 	key(p, name);
-	fprintf(p->out, "\"%s.%06dZ\"", text, (int)(us % 1000000));
+	fprintf(p->out, "\"%s\"", clock_utc_text(text, sizeof(text), us));
 }
 
 static void

@@ -340,7 +340,8 @@ open_peers(struct store *s)
 	const char *values[1] = { s->config.collector };
 
 	statement_send(s, STEP_PEERS, "SELECT peer_id, peer_address, peer_asn, local_address, exabgp_pid, line_counter,"
-	    " (extract(epoch FROM last_seen) * 1000000)::bigint FROM bgp.ingest_peers($1)", 1, values);
+	    " (extract(epoch FROM last_seen) * 1000000)::bigint, state, stale, enhanced_refresh, refreshing"
+	    " FROM bgp.ingest_peer_states($1)", 1, values);
 }
 
 static void
@@ -500,6 +501,19 @@ array_add(struct array *a, const char *element)
 	buf_add(&a->text, element, strlen(element));
 }
 
+/* text that may have anything in it */
+static void
+array_add_quoted(struct array *a, const char *element)
+{
+	buf_add(&a->text, a->text.length == 0 ? "{\"" : ",\"", 2);
+	for (; *element != '\0'; element++) {
+		if (*element == '"' || *element == '\\')
+			buf_add(&a->text, "\\", 1);
+		buf_add(&a->text, element, 1);
+	}
+	buf_add(&a->text, "\"", 1);
+}
+
 static const char *
 array_end(struct array *a)
 {
@@ -518,29 +532,20 @@ number_text(char *text, size_t size, int64_t n)
 	return text;
 }
 
-/* as an array element or a parameter; INT64 digits and a fraction fit */
+/* as an array element or a parameter */
 static const char *
 time_text(char *text, size_t size, int64_t us)
 {
-	time_t seconds = (time_t)(us / 1000000);
-	struct tm tm;
-	size_t n;
-
-	if (us == MESSAGE_NO_NUMBER)
-		return "NULL";
-	gmtime_r(&seconds, &tm);
-	n = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, size - n, ".%06d+00", (int)(us % 1000000));
-	return text;
+	return us == MESSAGE_NO_NUMBER ? "NULL" : clock_utc_text(text, size, us);
 }
 
 static void
 commit_call(struct store *s)
 {
 	const struct batch *b = s->batch;
-	struct array arrays[7];
+	struct array arrays[10];
 	char numbers[11][24], text[64];
-	const char *values[20];
+	const char *values[23];
 	int64_t fields[11] = { (int64_t)b->from.journal.segment, (int64_t)b->from.journal.offset, b->from.events,
 		(int64_t)b->to.journal.segment, (int64_t)b->to.journal.offset, b->to.events, b->seq,
 		(int64_t)b->rows[BATCH_ROUTES], (int64_t)b->rows[BATCH_ERRORS],
@@ -560,6 +565,7 @@ commit_call(struct store *s)
 	for (i = 0; i < b->peers_count; i++) {
 		const struct batch_peer *p = &b->peers[i];
 		static const char *const states[] = { "NULL", "up", "down", "unknown" };
+		static const char *const enhanced[] = { "NULL", "f", "t" };
 
 		array_add(&arrays[0], number_text(text, sizeof(text), p->id));
 		array_add(&arrays[1], time_text(text, sizeof(text), p->last_us));
@@ -569,12 +575,19 @@ commit_call(struct store *s)
 		array_add(&arrays[5],
 		    p->state == PEER_STATE_SAME ? "NULL" : time_text(text, sizeof(text), p->state_us));
 		array_add(&arrays[6], p->router_id.family == 0 ? "NULL" : inet_address_text(text, &p->router_id));
+		array_add(&arrays[7],
+		    p->stale_us == PEER_NOT_STALE ? "-infinity" : time_text(text, sizeof(text), p->stale_us));
+		array_add(&arrays[8], enhanced[p->enhanced]);
+		if (p->refreshing == NULL)
+			array_add(&arrays[9], "NULL");
+		else
+			array_add_quoted(&arrays[9], p->refreshing);
 	}
-	for (n = 0; n < 7; n++)
+	for (n = 0; n < 10; n++)
 		values[13 + n] = array_end(&arrays[n]);
 	statement_send(s, STEP_COMMIT_CALL, "SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-	    " $12, $13, $14, $15, $16, $17, $18, $19, $20)", 20, values);
-	for (n = 0; n < 7; n++)
+	    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)", 23, values);
+	for (n = 0; n < 10; n++)
 		buf_free(&arrays[n].text);
 }
 
@@ -617,19 +630,24 @@ take_position(struct store *s, const PGresult *res)
 static void
 take_peers(struct store *s, const PGresult *res)
 {
-	struct peer_key key;
 	int row;
 
 	for (row = 0; row < PQntuples(res); row++) {
-		memset(&key, 0, sizeof(key));
+		struct store_peer p = { .id = (int32_t)result_number(res, row, 0), .pid = result_number(res, row, 4),
+			.counter = result_number(res, row, 5), .last_us = result_number(res, row, 6) };
+
 		if (!PQgetisnull(res, row, 1))
-			inet_parse_address(&key.address, PQgetvalue(res, row, 1));
-		key.asn = result_number(res, row, 2);
-		key.local_asn = MESSAGE_NO_NUMBER;
+			inet_parse_address(&p.key.address, PQgetvalue(res, row, 1));
+		p.key.asn = result_number(res, row, 2);
+		p.key.local_asn = MESSAGE_NO_NUMBER;
 		if (!PQgetisnull(res, row, 3))
-			inet_parse_address(&key.local_address, PQgetvalue(res, row, 3));
-		s->config.on_peer(s->config.arg, &key, (int32_t)result_number(res, row, 0), result_number(res, row, 4),
-		    result_number(res, row, 5), result_number(res, row, 6));
+			inet_parse_address(&p.key.local_address, PQgetvalue(res, row, 3));
+		p.down = strcmp(PQgetvalue(res, row, 7), "down") == 0;
+		p.stale = *PQgetvalue(res, row, 8) == 't';
+		p.enhanced = PQgetisnull(res, row, 9) ? MESSAGE_ENHANCED_UNKNOWN :
+		    *PQgetvalue(res, row, 9) == 't' ? MESSAGE_ENHANCED_YES : MESSAGE_ENHANCED_NO;
+		p.refreshing = PQgetvalue(res, row, 10);
+		s->config.on_peer(s->config.arg, &p);
 	}
 }
 

@@ -17,12 +17,24 @@ struct uv_loop_s;
 struct peer;
 struct store;
 
+/* a peer as the last commit left it; MESSAGE_NO_NUMBER where there is none */
+struct store_peer {
+	struct peer_key	 key;
+	int32_t		 id;
+	int64_t		 pid;
+	int64_t		 counter;
+	int64_t		 last_us;
+	bool		 down;
+	bool		 stale;
+	enum message_enhanced enhanced;
+	const char	*refreshing;	/* refresh.h's text, "" for none */
+};
+
 struct store_config {
 	const char	*conninfo;	/* libpq's, may be "" */
 	const char	*collector;
 	/* all callbacks come from the loop, never from within a call of this interface */
-	void		(*on_peer)(void *, const struct peer_key *, int32_t id, int64_t pid, int64_t counter,
-			    int64_t last_us);
+	void		(*on_peer)(void *, const struct store_peer *);
 	/* after on_peer for each peer there is: ready, the journal is loaded up to here */
 	void		(*on_open)(void *, const struct batch_position *, int64_t seq);
 	void		(*on_ready)(void *);	/* what was asked for is done */

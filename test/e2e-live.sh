@@ -17,75 +17,14 @@ set -u
 top=$(dirname "$(dirname "$(readlink -f "$0")")")
 program=$(readlink -f "${EXABGP_PG:-$top/exabgp-pg}")
 shared=$(readlink -f "$top/../shared")
-PATH=$PATH:/usr/sbin:/sbin
 local_asn=65000
 
 # shellcheck source-path=SCRIPTDIR/.. source=test/lib/cluster.sh disable=SC1091
 . "$top/test/lib/cluster.sh"
 
-for needed in exabgp bird birdc; do
-	command -v "$needed" >/dev/null || skip_all "$needed is not installed"
-done
-
-work=$(mktemp -d) || exit 1
-pids=()
-cleanup() {
-	local status=$? pid log children
-
-	trap - EXIT
-	read -ra children <<<"$(cat "$work"/*.exabgp-pid 2>/dev/null | paste -sd ' ' -)"
-	pids+=("${children[@]}")
-	for pid in "${pids[@]}"; do
-		cluster_gone "$pid" || kill -TERM "$pid"
-	done
-	wait_for 10 cluster_gone "${pids[@]}" || kill -KILL "${pids[@]}" 2>/dev/null
-	if [ "$status" -ne 0 ]; then
-		for log in "$work"/{exabgp,replay*,bird,again}.log; do
-			[ -s "$log" ] && diag "last lines of $(basename "$log"):"$'\n'"$(tail -n 20 "$log")"
-		done
-	fi
-	cluster_remove "$work/pg"
-	rm -rf "$work"
-	exit "$status"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM HUP
-
-bail() {
-	echo "Bail out! $*"
-	exit 1
-}
-
-six=
-if grep -qs ^00000000000000000000000000000001 /proc/net/if_inet6; then
-	six=1
-fi
-
-# run_exabgp NAME BIND PORT CONF: in the background, its pid in $exabgp
-run_exabgp() {
-	env PGUSER=e2e_helper exabgp.tcp.bind="$2" exabgp.tcp.port="$3" \
-	    exabgp.daemon.user="$(id -un)" exabgp.daemon.daemonize=false exabgp.api.cli=false \
-	    exabgp.log.destination=stdout exabgp.log.level=WARNING \
-	    exabgp "$4" </dev/null >"$work/$1.log" 2>&1 &
-	exabgp=$!
-	echo "$exabgp" >"$work/$1.exabgp-pid"
-}
-
-# helper_of PID: the pid of the helper that this ExaBGP runs
-helper_of() {
-	local children
-
-	# (the list does not end in a newline)
-	read -ra children <<<"$(cat "/proc/$1/task/$1/children")"
-	echo "${children[0]:-}"
-}
-
-other_helper() {
-	local now
-
-	now=$(helper_of "$1")
-	[ -n "$now" ] && [ "$now" != "$2" ]
-}
+# shellcheck source-path=SCRIPTDIR/.. source=test/lib/live.sh disable=SC1091
+. "$top/test/lib/live.sh"
+live_begin exabgp bird birdc
 
 # --- Part one: BIRD ------------------------------------------------------------
 

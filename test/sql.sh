@@ -462,7 +462,8 @@ is "$(as loader psql -XAtq -v ON_ERROR_STOP=1 2>&1 <<-END
 	SELECT bgp.ensure_peer('race', '192.0.2.1', 64500, NULL, NULL, NULL);
 	SELECT position FROM bgp.ingest_open('$journal', 'race');
 	SELECT bgp.ingest_peers('nobody');
-	SELECT bgp.ingest_commit('$journal', 1, 200, 0, 1, 300, 0, 5, 1, 0, 0, 0, NULL, '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+	SELECT bgp.ingest_peer_states('nobody');
+	SELECT bgp.ingest_commit('$journal', 1, 200, 0, 1, 300, 0, 5, 1, 0, 0, 0, NULL, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
 END
 )" $'t\n'"$peer"$'\n200' "a search_path of the caller's hijacks nothing"
 

@@ -114,7 +114,7 @@ pass_decode(struct decoder *d, struct batch *b, struct result *r)
 			continue;
 		batch_next_message(b);
 		for (k = 0; k < m->routes_count; k++)
-			batch_route(b, m->time_us, 1, &m->routes[k]);
+			batch_route(b, m->time_us, 1, false, &m->routes[k]);
 		/* as large as those of the program */
 		if (batch_rows(b) >= 20000)
 			batch_begin(b, 1, &start, 0);

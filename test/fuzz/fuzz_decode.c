@@ -35,7 +35,7 @@ encode(const struct message *m, const char *line, size_t length)
 		FUZZ_CHECK(m->has_peer && m->time_us != MESSAGE_NO_NUMBER && m->routes_count > 0);
 		for (i = 0; i < m->routes_count; i++) {
 			FUZZ_CHECK(m->routes[i].announce == (m->routes[i].attributes != NULL));
-			batch_route(&batch, time_us, 1, &m->routes[i]);
+			batch_route(&batch, time_us, 1, false, &m->routes[i]);
 		}
 		return;
 	case MESSAGE_SESSION:

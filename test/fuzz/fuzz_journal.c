@@ -368,7 +368,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct journal_config config = { .directory = directory, .sync_ms = 1000,
-		.max_bytes = (uint64_t)1 << 30, .resync = true,
+		.max_bytes = (uint64_t)1 << 30,
 		.on_change = on_change };
 	struct run r = { 0 };
 	struct intake *intake;

@@ -176,5 +176,26 @@ SELECT lives_ok($$SELECT pg_temp.note('2024-01-05 00:00:00+00', 8, 1, 'down', '2
 SELECT is(pg_temp.noted(), '01-05 8 1 down 01-05 192.0.2.1', 'a change has a new since');
 SELECT is((SELECT count(*) FROM bgp.peer WHERE line_counter IS NOT NULL), 1::bigint, 'no other peer is touched');
 
+-- what lines may have been missed of, and what is being sent again
+CREATE FUNCTION pg_temp.mark(stale timestamptz, enhanced boolean, refreshing text) RETURNS void LANGUAGE sql AS $$
+	SELECT bgp.ingest_commit(journal_id, segment, position, events, segment, position, events, seq, 0, 0, 0, 0, NULL,
+	    (SELECT array_agg(peer_id) FROM id WHERE name = 'full'), ARRAY[NULL::timestamptz], ARRAY[NULL::bigint], ARRAY[NULL::bigint],
+	    ARRAY[NULL::text], ARRAY[NULL::timestamptz], ARRAY[NULL::inet], ARRAY[$1], ARRAY[$2], ARRAY[$3])
+	FROM bgp.ingest_position WHERE journal_id = '11111111-2222-4333-8444-555555555555'
+$$;
+CREATE FUNCTION pg_temp.marks() RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', to_char(p.stale_since, 'MM-DD'), s.stale, s.enhanced_refresh, s.refreshing, s.state)
+	FROM bgp.peer p JOIN id USING (peer_id) JOIN bgp.ingest_peer_states('a') s USING (peer_id) WHERE name = 'full'
+$$;
+SELECT is(pg_temp.marks(), 'f down', 'nothing is stale or being sent again');
+SELECT lives_ok($$SELECT pg_temp.mark('2024-01-06 00:00:00+00', true, 'a 1 ipv4 unicast')$$, 'lines may have been missed');
+SELECT is(pg_temp.marks(), '01-06 t t a 1 ipv4 unicast down', 'that is noted');
+SELECT lives_ok($$SELECT pg_temp.mark('2024-01-07 00:00:00+00', NULL, NULL)$$, 'and once more');
+SELECT is(pg_temp.marks(), '01-06 t t a 1 ipv4 unicast down', 'stale since the first time; NULL changes nothing');
+SELECT lives_ok($$SELECT pg_temp.note('2024-01-08 00:00:00+00', NULL, NULL, NULL, NULL, NULL)$$, 'a helper of schema 4 commits');
+SELECT is(pg_temp.marks(), '01-06 t t a 1 ipv4 unicast down', 'which changes none of this');
+SELECT lives_ok($$SELECT pg_temp.mark('-infinity', false, '')$$, 'all was sent again');
+SELECT is(pg_temp.marks(), 'f f down', 'nothing is stale any more');
+
 SELECT * FROM finish();
 ROLLBACK;

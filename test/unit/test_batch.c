@@ -142,7 +142,7 @@ add_field(struct text *t, struct reader *r, char type)
 }
 
 static const char *const types[BATCH_TABLES] = {
-	[BATCH_ROUTES] = "4T8cC8ttljI888cbpsssttj",
+	[BATCH_ROUTES] = "4T8bcC8ttljI888cbpsssttj",
 	[BATCH_SESSIONS] = "T84tttj",
 	[BATCH_ERRORS] = "T8ttt",
 	[BATCH_GAPS] = "tTT88t4",
@@ -241,30 +241,30 @@ test_routes(void **state)
 	batch_begin(&b, 1, &nowhere, 100);
 	assert_true(batch_is_empty(&b));
 	r = route("10.0.0.0/8", "192.0.2.9", &all);
-	batch_route(&b, INT64_C(1700000000123456), 7, &r);
+	batch_route(&b, INT64_C(1700000000123456), 7, false, &r);
 	r = route("2001:db8::/32", "2001:db8::1", &all);
 	r.path_id = 4294967295;
 	r.rd = "65001:100";
 	r.labels = labels;
 	r.labels_count = 2;
 	r.family = "ipv6 mpls-vpn";
-	batch_route(&b, INT64_C(1700000000123456), 7, &r);
+	batch_route(&b, INT64_C(1700000000123456), 7, true, &r);
 	/* a withdrawal has no attributes, whatever was before it */
 	r = route("0.0.0.0/0", NULL, NULL);
-	batch_route(&b, 0, INT32_MAX, &r);
+	batch_route(&b, 0, INT32_MAX, false, &r);
 	r = route(NULL, NULL, &none);
 	r.family = "ipv4 flow";
 	r.nlri = "{\"string\":\"\xc3\xa9\"}";
-	batch_route(&b, INT64_C(946684800000000), 1, &r);
+	batch_route(&b, INT64_C(946684800000000), 1, false, &r);
 	check_table("routes", &b, BATCH_ROUTES,
-	    "7|1700000000123456|101|A|10.0.0.0/8|~|~|~|~|~|192.0.2.9/32|4294967295|0|4294967295|?|true|{64500,4294967295,0}|"
+	    "7|1700000000123456|101|~|A|10.0.0.0/8|~|~|~|~|~|192.0.2.9/32|4294967295|0|4294967295|?|true|{64500,4294967295,0}|"
 	    "{0:0,65535:65281}|{4294967295:1:4294967295}|{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|"
 	    "64500 4294967295 {0}|{\"otc\":65001}\n"
-	    "7|1700000000123456|102|A|2001:db8::/32|4294967295|ipv6 mpls-vpn|65001:100|{16,1048575}|~|2001:db8::1/128|4294967295|0|"
+	    "7|1700000000123456|102|true|A|2001:db8::/32|4294967295|ipv6 mpls-vpn|65001:100|{16,1048575}|~|2001:db8::1/128|4294967295|0|"
 	    "4294967295|?|true|{64500,4294967295,0}|{0:0,65535:65281}|{4294967295:1:4294967295}|"
 	    "{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|64500 4294967295 {0}|{\"otc\":65001}\n"
-	    "2147483647|0|103|W|0.0.0.0/0|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~\n"
-	    "1|946684800000000|104|A|~|~|ipv4 flow|~|~|{\"string\":\"\xc3\xa9\"}|~|~|~|~|~|false|{}|~|~|~|~|~|~\n");
+	    "2147483647|0|103|~|W|0.0.0.0/0|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~\n"
+	    "1|946684800000000|104|~|A|~|~|ipv4 flow|~|~|{\"string\":\"\xc3\xa9\"}|~|~|~|~|~|false|{}|~|~|~|~|~|~\n");
 	assert_int_equal(b.seq, 104);
 	assert_int_equal(batch_rows(&b), 4);
 	assert_false(batch_is_empty(&b));
@@ -284,15 +284,15 @@ test_next_message(void **state)
 	for (round = 0; round < 2; round++) {	/* begun again, it is as new */
 		a.med = 1;
 		batch_begin(&b, 1, &nowhere, 0);
-		batch_route(&b, 0, 1, &r);
-		batch_route(&b, 0, 1, &r);
+		batch_route(&b, 0, 1, false, &r);
+		batch_route(&b, 0, 1, false, &r);
 		batch_next_message(&b);
 		a.med = 2;
-		batch_route(&b, 0, 1, &r);
+		batch_route(&b, 0, 1, false, &r);
 		check_table("next message", &b, BATCH_ROUTES,
-		    "1|0|1|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
-		    "1|0|2|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
-		    "1|0|3|A|10.0.0.0/8|~|~|~|~|~|~|~|2|~|~|false|{}|~|~|~|~|~|~\n");
+		    "1|0|1|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
+		    "1|0|2|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
+		    "1|0|3|~|A|10.0.0.0/8|~|~|~|~|~|~|~|2|~|~|false|{}|~|~|~|~|~|~\n");
 	}
 	batch_free(&b);
 }
@@ -424,7 +424,7 @@ test_random(void **state)
 		a.communities = communities;
 		a.communities_count = (size_t)(rand() % (rand() % 10 == 0 ? 300 : 3));
 		a.med = rand() % 3 == 0 ? MESSAGE_NO_NUMBER : (int64_t)(uint32_t)rand();
-		text_addf(&wanted, "1|5|%d|A|%s|~|~|~|~|~|", i + 1, inet_prefix_text(text, &r.prefix));
+		text_addf(&wanted, "1|5|%d|~|A|%s|~|~|~|~|~|", i + 1, inet_prefix_text(text, &r.prefix));
 		text_addf(&wanted, "%s/%d|~|", inet_address_text(text, &r.next_hop), r.next_hop.bits);
 		if (a.med == MESSAGE_NO_NUMBER)
 			text_addf(&wanted, "~|~|~|false|{");
@@ -441,7 +441,7 @@ test_random(void **state)
 		}
 		text_addf(&wanted, "%s|~|~|~|~|~\n", a.communities_count == 0 ? "" : "}");
 		batch_next_message(&b);
-		batch_route(&b, 5, 1, &r);
+		batch_route(&b, 5, 1, false, &r);
 	}
 	got = copy_text(&b, BATCH_ROUTES);
 	assert_true(strcmp(got, wanted.data) == 0);
