@@ -27,7 +27,7 @@ faults_begin() {
 	work=$(mktemp -d "${TMPDIR:-/tmp}/exabgp-pg-$1.XXXXXX")
 	shift
 	trap faults_clean EXIT
-	cluster_start "$work/pg" "deadlock_timeout = '300ms'" "$@" || exit 1
+	cluster_start "$work/pg" "$@" || exit 1
 	scripts/exabgp-pg-db init >/dev/null || exit 1
 	proxy_begin || exit 1
 	sql "CREATE ROLE loader LOGIN IN ROLE exabgp_pg_writer"
@@ -340,12 +340,13 @@ fault_lock() {		# SECONDS [TABLE]
 	note "lock"
 }
 
-# rows locked in the order opposite to the helper's: it is the victim, since we wait for long
+# Rows locked in the order opposite to the helper's.  It is the victim: it looks for a
+# deadlock after a second of waiting, when we wait too; we look much later.
 fault_deadlock() {
 	local i
 
-	for ((i = 0; i < $1 * 2; i++)); do
-		psql -XAtq -c "SET deadlock_timeout = '100s'" -c "BEGIN" -c "SELECT FROM bgp.peer ORDER BY peer_id FOR UPDATE" \
+	for ((i = 0; i < ${1%.*} + 1; i++)); do
+		psql -XAtq -c "SET deadlock_timeout = '15s'" -c "BEGIN" -c "SELECT FROM bgp.peer ORDER BY peer_id FOR UPDATE" \
 			-c "SELECT pg_sleep(0.4)" -c "SELECT FROM bgp.ingest_position FOR UPDATE" -c "COMMIT" >/dev/null 2>&1
 	done
 	note deadlock
@@ -357,7 +358,7 @@ fault_serialization() {	# SECONDS [LEVEL]
 
 	sql "ALTER DATABASE bgp SET default_transaction_isolation = '${2:-serializable}'"
 	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'exabgp-pg'" >/dev/null
-	for ((i = 0; i < $1 * 4; i++)); do
+	for ((i = 0; i < ${1%.*} * 4 + 4; i++)); do
 		psql -XAtq -c "BEGIN" -c "UPDATE bgp.peer SET label = 'x'" -c "SELECT count(*) FROM bgp.ingest_position" \
 			-c "UPDATE bgp.ingest_position SET collector = collector" -c "SELECT pg_sleep(0.2)" -c "COMMIT" >/dev/null 2>&1
 	done
