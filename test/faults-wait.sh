@@ -23,4 +23,14 @@ helper_end wait 60 "trouble"
 is "$(report wait spawns)" 1 "it was one helper all the time"
 check_lines wait "trouble" whole
 check_stall wait "trouble"
+
+# a batch that is sent while it is being filled fails when there is nothing more to send
+helper_begin stream --rate 2000 -- --quiet --batch-ms 1500 --batch-rows 100000
+wait_for 30 has_peers stream
+fault_sqlstate 4 53100
+have=$(rows stream)
+ok "a COPY that failed while more rows were awaited: loading goes on within 30 s" wait_for 30 has_rows stream "$have"
+tell stream end
+helper_end stream 90 "failed COPY"
+check_lines stream "failed COPY" whole
 faults_end

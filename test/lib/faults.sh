@@ -141,7 +141,13 @@ loads_again() {
 	local have
 
 	have=$(rows "$1")
-	wait_for 60 has_rows "$1" "${have:-0}"
+	wait_for 60 has_rows "$1" "${have:-0}" && return
+	{
+		tail -n 10 "$work/$1/log"
+		sql "SELECT pid, state, wait_event, clock_timestamp() - state_change, left(query, 80)
+			FROM pg_stat_activity WHERE backend_type = 'client backend'"
+	} >&2
+	return 1
 }
 
 # helper_end NAME SECONDS WHAT: all is written, or will be within SECONDS, and loaded
@@ -266,15 +272,17 @@ fault_random() {
 fault_cut() {
 	local before
 
-	before=$(proxy counts)
+	before=$(proxy cuts)
 	tell_proxy cut "$1" 1 "$2"
+	# what only the beginning of a connection has
+	case $1 in startup | authentication) tell_proxy drop ;; esac
 	wait_for "${3:-10}" cut_was_done "$before"
 	tell_proxy pass
-	[ "$(proxy counts)" != "$before" ] && note "cut-$1-$2"
+	[ "$(proxy cuts)" != "$before" ] && note "cut-$1-$2"
 }
 
 cut_was_done() {
-	[ "$(proxy counts)" != "$1" ]
+	[ "$(proxy cuts)" != "$1" ]
 }
 
 fault_terminate() {

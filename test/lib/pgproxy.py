@@ -18,6 +18,7 @@ come as lines on the control socket, one answer line each:
     random SEED P                cut with probability P at each message, before or after it
     pass                         end all of these; what waited is forwarded
     counts                       faults done, by kind: "cut-query-after=2 stall=1 ..."
+    cuts                         how many connections "cut" and "random" have cut
     seen                         messages that passed, by kind
 
 Kinds are named after the messages; besides, "commit" is the Query COMMIT and "commit-answer"
@@ -199,6 +200,8 @@ class Proxy:
             await self.listen()
         elif name == "counts":
             return listing(self.faults)
+        elif name == "cuts":
+            return str(sum(n for kind, n in self.faults.items() if kind.startswith("cut-")))
         elif name == "seen":
             return listing(self.seen)
         else:
