@@ -913,8 +913,12 @@ store_load(struct store *s, const struct batch *b)
 void
 store_more(struct store *s)
 {
-	if (s->feeding && s->starved && s->conn != NULL)
-		copy_feed(s);
+	if (!s->feeding || !s->starved || s->conn == NULL)
+		return;
+	copy_feed(s);
+	/* a failure that was received while there was nothing to feed will not wake us again */
+	if (s->conn != NULL)
+		read_results(s);
 }
 
 void

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-"""Lines as ExaBGP 4.2 writes them, numbered, for tests.
+"""Writes numbered lines (see numbered.py) to standard output.
 
     lines.py COUNT [--peers N] [--rate LINES_PER_SECOND] [--first N] [--start SECONDS]
-
-Line n is an UPDATE of peer n % N that announces the prefix 10.x.y.z/32 made from n,
-with MED n: what arrives in the database can be counted, ordered and compared.
 """
 import argparse
-import ipaddress
 import sys
 import time
+
+from numbered import line
 
 parser = argparse.ArgumentParser()
 parser.add_argument("count", type=int)
@@ -19,20 +17,9 @@ parser.add_argument("--first", type=int, default=0)
 parser.add_argument("--start", type=float, default=1700000000)
 options = parser.parse_args()
 
-LINE = (
-    '{ "exabgp": "4.0.1", "time": %.6f, "host" : "test", "pid" : 4242, "ppid" : 1, "counter": %d, '
-    '"type": "update", "neighbor": { "address": { "local": "192.0.2.254", "peer": "192.0.2.%d" }, '
-    '"asn": { "local": 64512, "peer": %d } , "direction": "receive", "message": { "update": { "attribute": '
-    '{ "origin": "igp", "as-path": [ %d, 64500, 64501 ], "confederation-path": [], "med": %d, '
-    '"community": [ [ 64500, %d ] ] }, "announce": { "ipv4 unicast": { "192.0.2.%d": '
-    '[ { "nlri": "%s/32" } ] } } } } } }\n'
-)
-
 began = time.monotonic()
 for n in range(options.first, options.first + options.count):
-    peer = n % options.peers + 1
-    sys.stdout.write(LINE % (options.start + n / 1000, n // options.peers + 1, peer, 64600 + peer, 64600 + peer, n,
-                             n % 1000, peer, ipaddress.ip_address(0x0a000000 + n)))
+    sys.stdout.write(line(n, options.peers, options.start))
     if options.rate and n % 100 == 0:
         sys.stdout.flush()
         ahead = (n - options.first) / options.rate - (time.monotonic() - began)
