@@ -25,7 +25,7 @@ file=$work/exabgp-pg.prom
 
 # figure NAME [LABELS]: its value in the file
 figure() {
-	awk -v name="exabgp_pg_$1{collector=\"metrics\"${2:+,$2}}" '$1 == name { print $2 }' "$file"
+	awk -v name="exabgp_pg_$1{collector=\"metrics\"${2:+,$2}}" '$1 == name { print $2 }' "$file" 2>/dev/null
 }
 # at_least N NAME [LABELS], equals N NAME [LABELS]: conditions to wait for
 at_least() {
@@ -52,17 +52,14 @@ helper=$!
 
 # the same file again and again: always whole
 python3 -c '
-import sys
-reads = 0
+import sys, time
 while True:
     try:
         text = open(sys.argv[1]).read()
     except (FileNotFoundError, IsADirectoryError):
         continue
-    reads += 1
-    if not (text.startswith("# HELP") and text.count("# TYPE") == 22 and text.endswith("\n")):
+    if not (text.startswith("# HELP") and text.splitlines()[-1].startswith("exabgp_pg_database_up{") and text.endswith("\n")):
         print("partial:", repr(text[-80:]), flush=True)
-    import time
     time.sleep(0.001)
 ' "$file" >"$work/partial" 2>&1 9>&- &
 reader=$!
