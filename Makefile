@@ -34,6 +34,7 @@ SOURCES	= \
 	src/journal_reader.c \
 	src/loader.c \
 	src/log.c \
+	src/metrics.c \
 	src/options.c \
 	src/peer.c \
 	src/print.c \

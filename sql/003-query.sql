@@ -27,20 +27,6 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION bgp.supernets(inet) IS 'the prefix and all that cover it, for prefix = ANY (...)';
 
-CREATE OR REPLACE VIEW bgp.ingest_status AS
-SELECT collector,
-    max(last_commit) AS last_commit,
-    coalesce(max(now() - oldest_pending), interval '0') AS lag,
-    sum(journal_bytes)::bigint AS journal_bytes,
-    sum(rows_total)::bigint AS rows_total,
-    sum(errors_total)::bigint AS errors_total,
-    sum(gaps_total)::bigint AS gaps_total
-FROM bgp.ingest_position GROUP BY collector;
-COMMENT ON VIEW bgp.ingest_status IS 'does data flow, and how far behind is it, per collector';
-COMMENT ON COLUMN bgp.ingest_status.rows_total IS 'announcements and withdrawals loaded';
-COMMENT ON COLUMN bgp.ingest_status.journal_bytes IS 'lines on disk that were not loaded at the last commit';
-COMMENT ON COLUMN bgp.ingest_status.lag IS 'age of the oldest journaled line that was not loaded at the last commit';
-
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT USAGE ON SCHEMA bgp TO exabgp_pg_writer, exabgp_pg_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA bgp TO exabgp_pg_reader;

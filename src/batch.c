@@ -62,6 +62,7 @@ batch_begin(struct batch *b, uint64_t number, const struct batch_position *from,
 	b->seq = seq;
 	b->lines = 0;
 	b->first_ms = 0;
+	b->first_us = MESSAGE_NO_NUMBER;
 	b->pending_us = MESSAGE_NO_NUMBER;
 	b->backlog_bytes = 0;
 	peers_forget(b);

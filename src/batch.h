@@ -48,6 +48,7 @@ struct batch {
 	int64_t		 seq;		/* of the last row */
 	size_t		 lines;
 	long long	 first_ms;	/* monotonic, when its first line came */
+	int64_t		 first_us;	/* when that was journaled, or MESSAGE_NO_NUMBER */
 	int64_t		 pending_us;	/* when what comes after it was journaled, or MESSAGE_NO_NUMBER */
 	uint64_t	 backlog_bytes;	/* after it */
 	struct batch_peer *peers;	/* that its lines are of */

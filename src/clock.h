@@ -44,6 +44,16 @@ clock_monotonic_ms(void)
 	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* the same, microseconds */
+static inline int64_t
+clock_monotonic_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* that long from now, for pthread_cond_timedwait on CLOCK_MONOTONIC */
 static inline struct timespec
 clock_monotonic_in_ms(unsigned int ms)

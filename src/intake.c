@@ -20,6 +20,9 @@
 #define PATIENCE_MS	80				/* far below what a BGP session or ExaBGP would notice */
 #define PIPE_BYTES	(1024 * 1024)			/* what the kernel may hold for us */
 
+const int64_t intake_stall_bounds_us[INTAKE_STALL_BOUNDS] = { 1000, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
+	1000000, 2500000 };
+
 enum line_fate {
 	LINE_KEPT,
 	LINE_CUT,	/* too long: what is past the maximum is skipped */
@@ -34,6 +37,10 @@ struct intake {
 	void		*on_end_arg;
 	pthread_t	 thread;
 	unsigned char	*scratch;
+
+	/* the thread's own */
+	bool		 readable;
+	int64_t		 since_us;	/* monotonic: there may be input to read since */
 
 	pthread_mutex_t	 lock;		/* all below */
 	pthread_cond_t	 more;		/* for the consumer */
@@ -191,6 +198,17 @@ feed(struct intake *in, const unsigned char *p, size_t n)
 	}
 }
 
+static void
+note_stall(struct intake *in, int64_t us)
+{
+	size_t i;
+
+	for (i = 0; i < INTAKE_STALL_BOUNDS && us > intake_stall_bounds_us[i]; i++)
+		;
+	in->stats.stalls[i]++;
+	in->stats.stalls_us += (uint64_t)us;
+}
+
 /* --- the thread ------------------------------------------------------------------ */
 
 /* false when there is nothing more to wait for */
@@ -200,7 +218,9 @@ wait_readable(struct intake *in)
 	struct pollfd fds[2] = { { .fd = in->fd, .events = POLLIN }, { .fd = in->wake_fd, .events = POLLIN } };
 	long long left = -1;
 	nfds_t count = 2;
+	int ready;
 
+	in->readable = false;
 	pthread_mutex_lock(&in->lock);
 	if (in->finishing) {
 		count = 1;
@@ -211,11 +231,15 @@ wait_readable(struct intake *in)
 	pthread_mutex_unlock(&in->lock);
 	if (left == 0 && in->lossless)
 		return false;
-	if (poll(fds, count, (int)left) == -1)
+	ready = poll(fds, 1, 0);
+	if (ready == 0) {
+		ready = poll(fds, count, (int)left);
+		in->since_us = clock_monotonic_us();
+	}
+	if (ready == -1)
 		return errno == EINTR;
-	if (fds[0].revents != 0)
-		return true;
-	return left != 0;	/* woken, or nothing came within the time */
+	in->readable = fds[0].revents != 0;
+	return in->readable || left != 0;	/* if not, woken, or nothing came within the time */
 }
 
 static void *
@@ -223,12 +247,12 @@ intake_run(void *arg)
 {
 	struct intake *in = arg;
 	ssize_t n = 1;
+	int64_t now_us;
 	bool late;
 
+	in->since_us = clock_monotonic_us();
 	while (wait_readable(in)) {
-		struct pollfd ready = { .fd = in->fd, .events = POLLIN };
-
-		if (poll(&ready, 1, 0) < 1)
+		if (!in->readable)
 			continue;
 		n = read(in->fd, in->scratch, READ_BYTES);
 		if (n == -1 && (errno == EINTR || errno == EAGAIN))
@@ -237,7 +261,11 @@ intake_run(void *arg)
 			log_error("could not read standard input: %s", strerror(errno));
 		if (n <= 0)
 			break;
+		now_us = clock_monotonic_us();
 		pthread_mutex_lock(&in->lock);
+		if (!in->lossless)
+			note_stall(in, now_us - in->since_us);
+		in->since_us = now_us;
 		feed(in, in->scratch, (size_t)n);
 		pthread_cond_signal(&in->more);
 		late = in->finishing && clock_monotonic_ms() >= in->deadline_ms;
@@ -446,5 +474,6 @@ intake_stats(struct intake *in, struct intake_stats *stats)
 {
 	pthread_mutex_lock(&in->lock);
 	*stats = in->stats;
+	stats->held_bytes = in->whole + in->partial;
 	pthread_mutex_unlock(&in->lock);
 }

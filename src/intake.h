@@ -21,12 +21,24 @@ struct intake_gap {
 	uint64_t	bytes;
 };
 
+/*
+ * A stall: how long there may have been input that was not read, from when poll said so,
+ * or from the read before if there was more at once, to the read.  Not of a file, which
+ * can wait.
+ */
+#define INTAKE_STALL_BOUNDS	10
+
 struct intake_stats {
 	uint64_t	lines;
 	uint64_t	bytes;
 	uint64_t	dropped_lines;
 	uint64_t	dropped_bytes;
+	uint64_t	held_bytes;				/* now in memory, not consumed */
+	uint64_t	stalls[INTAKE_STALL_BOUNDS + 1];	/* of at most the bound; the last: longer ones */
+	uint64_t	stalls_us;				/* their sum */
 };
+
+extern const int64_t intake_stall_bounds_us[INTAKE_STALL_BOUNDS];
 
 /*
  * lossless: wait for the consumer rather than drop, for input that can wait (a file).

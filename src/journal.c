@@ -1125,3 +1125,16 @@ journal_clear(struct journal *j)
 	end.offset = 0;
 	journal_release(j, &end);
 }
+
+/* --- figures ------------------------------------------------------------------------------ */
+
+uint64_t
+journal_disk_bytes(struct journal *j)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&j->lock);
+	bytes = disk_bytes(j);
+	pthread_mutex_unlock(&j->lock);
+	return bytes;
+}

@@ -70,6 +70,8 @@ void		 journal_release(struct journal *, const struct journal_position *);
 bool		 journal_ended(struct journal *);
 /* bytes from this position to the end */
 uint64_t	 journal_backlog(struct journal *, const struct journal_position *);
+/* bytes on disk, of which max_bytes are the limit */
+uint64_t	 journal_disk_bytes(struct journal *);
 /* nothing is left to load: gives the disk space back. Only after journal_ended */
 void		 journal_clear(struct journal *);
 

@@ -424,3 +424,26 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 	record_init(r, rec, JOURNAL_NOTHING);
 	return false;
 }
+
+int64_t
+journal_reader_oldest_us(struct journal *j, const char *directory)
+{
+	struct journal_extent extent = { .number = 0 };
+	char name[JOURNAL_NAME_SIZE], path[PATH_MAX], line[256];
+	int64_t time_us = MESSAGE_NO_NUMBER;
+	FILE *index;
+
+	do
+		if (!journal_extent(j, extent.number + 1, &extent))
+			return MESSAGE_NO_NUMBER;
+	while (extent.bytes == 0);
+	journal_segment_name(name, extent.number, "index");
+	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, directory, name);
+	if ((index = fopen(path, "re")) == NULL)
+		return MESSAGE_NO_NUMBER;
+	while (fgets(line, sizeof(line), index) != NULL)
+		if (sscanf(line, "block %*u %*u %*u %*x %" SCNd64, &time_us) == 1)
+			break;
+	fclose(index);
+	return time_us < 0 || time_us >= MESSAGE_TIME_END_US ? MESSAGE_NO_NUMBER : time_us;
+}

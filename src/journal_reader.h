@@ -42,4 +42,7 @@ void	journal_reader_seek(struct journal_reader *, const struct journal_position 
 /* false if there is nothing yet */
 bool	journal_reader_next(struct journal_reader *, struct journal_record *);
 
+/* when the first line on disk was written, be it loaded or not; MESSAGE_NO_NUMBER if there is none */
+int64_t	journal_reader_oldest_us(struct journal *, const char *directory);
+
 #endif

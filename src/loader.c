@@ -58,6 +58,7 @@ struct loader {
 	int32_t		 skip;		/* of them the database has these */
 	int64_t		 journaled_us;	/* when the open record was written */
 	int64_t		 last_us;	/* and the one before it */
+	int64_t		 waiting_us;	/* until the database says where to go on: of the oldest line */
 
 	/* a batch that was refused is halved until the row at fault is alone */
 	size_t		 row_limit;	/* 0: none */
@@ -73,6 +74,8 @@ struct loader {
 	struct log_repeat refused;
 	struct loader_stats stats;
 };
+
+static const struct journal_position nowhere = { 0, 0 };	/* before all that the journal has */
 
 static void	run(struct loader *);
 
@@ -188,10 +191,14 @@ on_ready(void *arg)
 		struct batch *b = l->under_way;
 
 		l->under_way = NULL;
-		l->stats.rows += b->rows[BATCH_ROUTES] + b->rows[BATCH_SESSIONS];
+		l->stats.routes += b->rows[BATCH_ROUTES];
+		l->stats.sessions += b->rows[BATCH_SESSIONS];
 		l->stats.errors += b->rows[BATCH_ERRORS];
 		l->stats.gaps += b->rows[BATCH_GAPS];
 		l->stats.batches++;
+		l->stats.commit_us = clock_wall_us();
+		if (b->rows[BATCH_GAPS] > 0)
+			l->stats.gap_us = l->stats.commit_us;
 		journal_release(l->journal, &b->to.journal);
 		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
 			l->row_limit *= 2;
@@ -698,6 +705,8 @@ fill(struct loader *l)
 			return WAIT_JOURNAL;
 		if (l->filling->first_ms == 0)
 			l->filling->first_ms = clock_monotonic_ms();
+		if (l->filling->first_us == MESSAGE_NO_NUMBER)
+			l->filling->first_us = l->record.time_us;
 		if (!record_events(l, &wait))
 			return WAIT_STORE;
 		l->record_open = false;
@@ -804,7 +813,7 @@ loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config 
 	l->config = *config;
 	l->journal = journal;
 	l->filling = &l->batches[0];
-	l->journaled_us = l->last_us = MESSAGE_NO_NUMBER;
+	l->journaled_us = l->last_us = l->waiting_us = MESSAGE_NO_NUMBER;
 	l->decoder = decoder_new();
 	l->peers = peers_new();
 	l->reader = journal_reader_new(journal, config->spool);
@@ -827,8 +836,10 @@ loader_wake(struct loader *l)
 
 	if (!l->opened && journal_id(l->journal, id)) {
 		l->opened = true;
+		l->waiting_us = journal_reader_oldest_us(l->journal, l->config.spool);
 		store_open(l->store, id);
-	}
+	} else if (!l->ready && l->waiting_us == MESSAGE_NO_NUMBER && journal_backlog(l->journal, &nowhere) > 0)
+		l->waiting_us = clock_wall_us();
 	run(l);
 }
 
@@ -875,11 +886,19 @@ loader_free(struct loader *l)
 void
 loader_stats(const struct loader *l, struct loader_stats *stats)
 {
+	const struct batch *oldest = l->under_way != NULL ? l->under_way : l->filling;
+	int64_t oldest_us = l->ready ? oldest->first_us : l->waiting_us;
 	struct store_stats store;
 
 	*stats = l->stats;
 	store_stats(l->store, &store);
 	stats->connects = store.connects;
 	stats->failures = store.failures;
-	stats->backlog_bytes = journal_backlog(l->journal, &l->filling->to.journal);
+	stats->up = store.up;
+	/* before the database said where to go on, all that is in the journal may be missing there */
+	stats->backlog_bytes = journal_backlog(l->journal, l->ready ? &oldest->from.journal : &nowhere);
+	if (oldest_us != MESSAGE_NO_NUMBER)
+		stats->lag_us = clock_wall_us() - oldest_us;
+	if (stats->lag_us < 0 || (!l->ready && stats->backlog_bytes == 0))
+		stats->lag_us = 0;
 }

@@ -25,13 +25,18 @@ struct loader_config {
 
 struct loader_stats {
 	uint64_t	lines;		/* decoded, those of a batch that failed again */
-	uint64_t	rows;		/* committed, as what follows */
-	uint64_t	batches;
+	uint64_t	batches;	/* committed, as what follows */
+	uint64_t	routes;
+	uint64_t	sessions;
 	uint64_t	errors;
 	uint64_t	gaps;
 	uint64_t	connects;
 	uint64_t	failures;
-	uint64_t	backlog_bytes;
+	uint64_t	backlog_bytes;	/* of the journal that are not committed */
+	int64_t		lag_us;		/* age of the oldest line of them, 0 if there is none */
+	int64_t		commit_us;	/* time of the last commit, 0 if none */
+	int64_t		gap_us;		/* and of the last one that recorded a gap */
+	bool		up;		/* the database can be loaded as far as is known */
 };
 
 /* NULL after logging why */

@@ -23,6 +23,7 @@
 #include "journal.h"
 #include "loader.h"
 #include "log.h"
+#include "metrics.h"
 #include "options.h"
 #include "print.h"
 #include "resync.h"
@@ -36,6 +37,10 @@
 #define JOURNAL_GRACE_MS 2000	/* after the time to load, for input to reach the journal */
 #define TERM_ALARM_MS	1900	/* gone, even if something hangs */
 
+#define METRICS_FIRST_MS 1000	/* after the start */
+#define METRICS_MS	15000
+#define METRICS_LEAVE_MS 1000	/* for the last ones to be written */
+
 struct helper {
 	struct options	 options;
 	uv_loop_t	 loop;
@@ -44,10 +49,13 @@ struct helper {
 	uv_signal_t	 sigint;
 	uv_signal_t	 sigusr1;
 	uv_timer_t	 deadline;
+	uv_timer_t	 metrics_timer;
 	struct intake	*intake;
 	struct journal	*journal;
 	struct loader	*loader;
 	struct resync	*resync;	/* NULL: not needed, or not yet */
+	struct metrics_file *metrics;	/* NULL: not wanted */
+	int64_t		 start_us;
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
 	bool		 may_resync;	/* if the journal was left unclean */
@@ -57,7 +65,37 @@ struct helper {
 	int		 status;
 };
 
+static volatile sig_atomic_t alarm_status = EX_TEMPFAIL;
+
 static void	on_deadline(uv_timer_t *);
+
+static void
+gather(struct helper *h, struct metrics *m)
+{
+	m->collector = h->options.collector;
+	m->start_us = h->start_us;
+	intake_stats(h->intake, &m->intake);
+	loader_stats(h->loader, &m->loader);
+	m->journal_bytes = journal_disk_bytes(h->journal);
+	m->journal_max_bytes = h->options.spool_max;
+}
+
+static void
+on_metrics(uv_timer_t *timer)
+{
+	struct helper *h = timer->data;
+	struct metrics m;
+
+	gather(h, &m);
+	metrics_file_write(h->metrics, &m);
+}
+
+/* the disk hangs: leaves without the last metrics */
+static void
+on_metrics_late(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
 
 static void
 leave(struct helper *h, int status)
@@ -66,6 +104,12 @@ leave(struct helper *h, int status)
 		return;
 	h->leaving = true;
 	h->status = status;
+	alarm_status = status;
+	if (h->metrics != NULL) {
+		on_metrics(&h->metrics_timer);
+		uv_timer_start(&h->metrics_timer, on_metrics_late, METRICS_LEAVE_MS, 0);
+		uv_unref((uv_handle_t *)&h->metrics_timer);	/* the loop does not wait for it */
+	}
 	uv_close((uv_handle_t *)&h->journal_changed, NULL);
 	uv_close((uv_handle_t *)&h->sigterm, NULL);
 	uv_close((uv_handle_t *)&h->sigint, NULL);
@@ -120,13 +164,31 @@ on_journal_changed(uv_async_t *async)
 		loader_wake(h->loader);
 }
 
+/* what becomes of input that is not in the database */
+static void
+tell_the_rest(struct helper *h)
+{
+	const char *spool = h->options.spool;
+	char id[JOURNAL_ID_SIZE];
+	struct iovec pieces[2];
+	size_t bytes = intake_peek(h->intake, pieces);
+
+	if (bytes > 0)
+		log_error("%zu bytes of input could not be written to the journal \"%s\" and are %s", bytes, spool,
+		    h->lossless ? "in the file only" : "lost");
+	if (!journal_id(h->journal, id))
+		log_warn("leaving before the journal \"%s\" could be used: nothing was loaded", spool);
+	else if (bytes > 0)
+		log_warn("leaving before all input is in the database: what was written to \"%s\" waits there", spool);
+	else
+		log_warn("leaving before all input is in the database: the rest waits in \"%s\"", spool);
+}
+
 static void
 on_deadline(uv_timer_t *timer)
 {
 	struct helper *h = timer->data;
 	long long since = clock_monotonic_ms() - h->term_ms;
-	struct iovec pieces[2];
-	size_t bytes;
 
 	if (h->term_ms != 0 && since < TERM_LEAVE_MS && !loader_is_idle(h->loader)) {
 		loader_hurry(h->loader, true);
@@ -139,11 +201,7 @@ on_deadline(uv_timer_t *timer)
 		uv_timer_start(&h->deadline, on_deadline, JOURNAL_GRACE_MS, 0);
 		return;
 	}
-	bytes = intake_peek(h->intake, pieces);
-	if (bytes > 0)
-		log_error("%zu bytes of input could not be written to the journal \"%s\" and are lost", bytes,
-		    h->options.spool);
-	log_warn("leaving before all input is in the database: the rest waits in \"%s\"", h->options.spool);
+	tell_the_rest(h);
 	leave(h, EX_TEMPFAIL);
 }
 
@@ -151,7 +209,7 @@ static void
 on_alarm(int signal)
 {
 	(void)signal;
-	_exit(EX_TEMPFAIL);
+	_exit(alarm_status);
 }
 
 static void
@@ -174,16 +232,14 @@ static void
 on_statistics(uv_signal_t *handle, int signal)
 {
 	struct helper *h = handle->data;
-	struct intake_stats in;
-	struct loader_stats l;
+	struct metrics m;
+	struct buf text = { 0 };
 
 	(void)signal;
-	intake_stats(h->intake, &in);
-	loader_stats(h->loader, &l);
-	log_notice("statistics: lines_in=%" PRIu64 " bytes_in=%" PRIu64 " lines_dropped=%" PRIu64
-	    " lines_decoded=%" PRIu64 " rows=%" PRIu64 " batches=%" PRIu64 " errors=%" PRIu64 " gaps=%" PRIu64
-	    " backlog_bytes=%" PRIu64 " connects=%" PRIu64 " failures=%" PRIu64, in.lines, in.bytes, in.dropped_lines,
-	    l.lines, l.rows, l.batches, l.errors, l.gaps, l.backlog_bytes, l.connects, l.failures);
+	gather(h, &m);
+	metrics_line(&m, &text);
+	log_notice("statistics: %s", (const char *)text.data);
+	buf_free(&text);
 }
 
 static bool
@@ -206,11 +262,13 @@ set_up(struct helper *h)
 
 	if (uv_loop_init(&h->loop) != 0 || uv_async_init(&h->loop, &h->journal_changed, on_journal_changed) != 0 ||
 	    uv_signal_init(&h->loop, &h->sigterm) != 0 || uv_signal_init(&h->loop, &h->sigint) != 0 ||
-	    uv_signal_init(&h->loop, &h->sigusr1) != 0 || uv_timer_init(&h->loop, &h->deadline) != 0) {
+	    uv_signal_init(&h->loop, &h->sigusr1) != 0 || uv_timer_init(&h->loop, &h->deadline) != 0 ||
+	    uv_timer_init(&h->loop, &h->metrics_timer) != 0) {
 		log_error("could not set up the event loop");
 		return -1;
 	}
-	h->journal_changed.data = h->sigterm.data = h->sigint.data = h->sigusr1.data = h->deadline.data = h;
+	h->journal_changed.data = h->sigterm.data = h->sigint.data = h->sigusr1.data = h->deadline.data =
+	    h->metrics_timer.data = h;
 	if (uv_signal_start(&h->sigterm, on_terminate, SIGTERM) != 0 ||
 	    uv_signal_start(&h->sigint, on_terminate, SIGINT) != 0 ||
 	    uv_signal_start(&h->sigusr1, on_statistics, SIGUSR1) != 0) {
@@ -221,6 +279,11 @@ set_up(struct helper *h)
 	if ((h->intake = intake_start(STDIN_FILENO, journal.lossless, on_journal_change, h)) == NULL ||
 	    (h->journal = journal_start(&journal, h->intake)) == NULL ||
 	    (h->loader = loader_new(&h->loop, h->journal, &loader)) == NULL)
+		return -1;
+	if (h->options.metrics == NULL)
+		return 0;
+	if ((h->metrics = metrics_file_new(&h->loop, h->options.metrics)) == NULL ||
+	    uv_timer_start(&h->metrics_timer, on_metrics, METRICS_FIRST_MS, METRICS_MS) != 0)
 		return -1;
 	return 0;
 }
@@ -273,6 +336,7 @@ main(int argc, char **argv)
 		return print(&h->options);
 	if (!store_conninfo_valid(h->options.dsn))
 		return EX_CONFIG;
+	h->start_us = clock_wall_us();
 	srandom((unsigned int)clock_wall_us() ^ (unsigned int)getpid());
 	log_info("exabgp-pg %s, collector \"%s\", journal \"%s\"", EXABGP_PG_VERSION, h->options.collector,
 	    h->options.spool);
@@ -281,8 +345,14 @@ main(int argc, char **argv)
 	if (set_up(h) == -1)
 		return EX_OSERR;
 	uv_run(&h->loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&h->metrics_timer, NULL);
+	uv_run(&h->loop, UV_RUN_NOWAIT);
 	loader_free(h->loader);
 	journal_free(h->journal);	/* its thread wakes the loop */
+	/* a thread that hangs would be waited for by libuv when the process ends in order */
+	if (h->metrics != NULL && metrics_file_is_busy(h->metrics))
+		_exit(h->status);
+	metrics_file_free(h->metrics);
 	if (uv_loop_close(&h->loop) != 0)
 		log_debug("the event loop was not empty");
 	/* the reader of stdin may be waiting for ever: it ends with the process */

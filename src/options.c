@@ -12,7 +12,13 @@
 #include "version.h"
 
 #define SPOOL_PARENT	"/var/spool/exabgp-pg"
+#define SPOOL_MAX	(UINT64_C(16) << 30)
 #define COLLECTOR_MAX	64
+#define FILE_SUFFIX	24	/* bytes that a temporary file's name is longer */
+#define LETTERS		"d:c:s:m:b:t:w:RpvqVh"
+
+/* options without a letter */
+enum { OPTION_NO_RESYNC = 256, OPTION_METRICS };
 
 static const char help[] =
     "usage: exabgp-pg [options] < ExaBGP's JSON\n"
@@ -22,6 +28,7 @@ static const char help[] =
     "  -c, --collector NAME    name of this collection point [EXABGP_PG_COLLECTOR, host name]\n"
     "  -s, --spool DIR         journal [EXABGP_PG_SPOOL, " SPOOL_PARENT "/NAME]\n"
     "  -m, --spool-max SIZE    largest journal, K M G T [EXABGP_PG_SPOOL_MAX, 16G]\n"
+    "      --metrics FILE      figures for Prometheus, every 15 s [EXABGP_PG_METRICS, none]\n"
     "  -b, --batch-rows N      commit after so many rows [20000]\n"
     "  -t, --batch-ms MS       or so long after the first of them [500]\n"
     "      --sync-ms MS        have the disk keep the journal so often [1000]\n"
@@ -103,6 +110,18 @@ collector(const struct source *from, const char *value)
 	return value;
 }
 
+/* what it is and whether it can be written is seen when it is written */
+static const char *
+file(const struct source *from, const char *value)
+{
+	const char *slash = strrchr(value, '/'), *name = slash != NULL ? slash + 1 : value;
+
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strlen(name) + FILE_SUFFIX > NAME_MAX || strlen(value) + FILE_SUFFIX >= PATH_MAX)
+		bad(from, value, "the name of a file");
+	return value;
+}
+
 static const char *
 host_name(void)
 {
@@ -114,18 +133,22 @@ host_name(void)
 	return collector(&from, name);
 }
 
+/* for what the command line did not say: a value that does not count may be anything */
 static void
 from_environment(struct options *o)
 {
 	const char *value;
 
-	o->dsn = (value = getenv("EXABGP_PG_DSN")) != NULL ? value : "";
-	if ((value = getenv("EXABGP_PG_COLLECTOR")) != NULL && *value != '\0')
+	if (o->dsn == NULL)
+		o->dsn = (value = getenv("EXABGP_PG_DSN")) != NULL ? value : "";
+	if (o->collector == NULL && (value = getenv("EXABGP_PG_COLLECTOR")) != NULL && *value != '\0')
 		o->collector = collector(&(struct source){ "EXABGP_PG_COLLECTOR", EX_CONFIG }, value);
-	if ((value = getenv("EXABGP_PG_SPOOL")) != NULL && *value != '\0')
+	if (o->spool == NULL && (value = getenv("EXABGP_PG_SPOOL")) != NULL && *value != '\0')
 		o->spool = value;
-	if ((value = getenv("EXABGP_PG_SPOOL_MAX")) != NULL && *value != '\0')
+	if (o->spool_max == 0 && (value = getenv("EXABGP_PG_SPOOL_MAX")) != NULL && *value != '\0')
 		o->spool_max = size(&(struct source){ "EXABGP_PG_SPOOL_MAX", EX_CONFIG }, value);
+	if (o->metrics == NULL && (value = getenv("EXABGP_PG_METRICS")) != NULL && *value != '\0')
+		o->metrics = file(&(struct source){ "EXABGP_PG_METRICS", EX_CONFIG }, value);
 }
 
 static void
@@ -134,7 +157,7 @@ from_option(struct options *o, int c)
 	static const struct source spool_max = { "--spool-max", EX_USAGE }, batch_rows = { "--batch-rows", EX_USAGE },
 		batch_ms = { "--batch-ms", EX_USAGE }, sync_ms = { "--sync-ms", EX_USAGE },
 		drain = { "--drain", EX_USAGE }, name = { "--collector", EX_USAGE },
-		directory = { "--spool", EX_USAGE };
+		directory = { "--spool", EX_USAGE }, metrics = { "--metrics", EX_USAGE };
 
 	switch (c) {
 	case 'd':
@@ -166,10 +189,13 @@ from_option(struct options *o, int c)
 		else
 			o->drain_seconds = (int)number(&drain, optarg, 0, 1000000, "seconds from 0 to 1000000, or inf");
 		break;
+	case OPTION_METRICS:
+		o->metrics = file(&metrics, optarg);
+		break;
 	case 'R':
 		o->resync = true;
 		break;
-	case 'N':
+	case OPTION_NO_RESYNC:
 		o->resync = false;
 		break;
 	case 'p':
@@ -201,12 +227,13 @@ options_parse(struct options *o, int argc, char **argv)
 		{ "collector", required_argument, NULL, 'c' },
 		{ "spool", required_argument, NULL, 's' },
 		{ "spool-max", required_argument, NULL, 'm' },
+		{ "metrics", required_argument, NULL, OPTION_METRICS },
 		{ "batch-rows", required_argument, NULL, 'b' },
 		{ "batch-ms", required_argument, NULL, 't' },
 		{ "sync-ms", required_argument, NULL, 'S' },
 		{ "drain", required_argument, NULL, 'w' },
 		{ "resync", no_argument, NULL, 'R' },
-		{ "no-resync", no_argument, NULL, 'N' },
+		{ "no-resync", no_argument, NULL, OPTION_NO_RESYNC },
 		{ "print", no_argument, NULL, 'p' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -218,26 +245,27 @@ options_parse(struct options *o, int argc, char **argv)
 	int c;
 
 	memset(o, 0, sizeof(*o));
-	o->spool_max = UINT64_C(16) << 30;
 	o->batch_rows = 20000;
 	o->batch_ms = 500;
 	o->sync_ms = 1000;
 	o->drain_seconds = 30;
 	o->resync = true;
-	/* the command line first: it wins, and its errors are those of usage */
-	while ((c = getopt_long(argc, argv, "d:c:s:m:b:t:w:RpvqVh", longs, NULL)) != -1)
+	/* asked for help, nothing else matters */
+	while ((c = getopt_long(argc, argv, LETTERS, longs, NULL)) != -1)
 		if (c == 'V' || c == 'h' || c == '?')
 			from_option(o, c);
-	from_environment(o);
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "d:c:s:m:b:t:w:RpvqVh", longs, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, LETTERS, longs, NULL)) != -1)
 		from_option(o, c);
 	if (optind < argc) {
 		fprintf(stderr, "exabgp-pg: unexpected argument \"%s\"; try --help\n", argv[optind]);
 		exit(EX_USAGE);
 	}
+	from_environment(o);
 	if (o->collector == NULL)
 		o->collector = host_name();
+	if (o->spool_max == 0)
+		o->spool_max = SPOOL_MAX;
 	if (o->spool == NULL) {
 		snprintf(spool, sizeof(spool), "%s/%s", SPOOL_PARENT, o->collector);
 		o->spool = spool;

@@ -11,6 +11,7 @@ struct options {
 	const char	*dsn;		/* "" for libpq's own */
 	const char	*collector;
 	const char	*spool;
+	const char	*metrics;	/* file to write figures to, NULL: none */
 	uint64_t	 spool_max;	/* bytes */
 	unsigned int	 batch_rows;
 	unsigned int	 batch_ms;

@@ -26,7 +26,7 @@ enum state {
 	STATE_WAITING,		/* for the next try */
 	STATE_CONNECTING,
 	STATE_OPENING,		/* position and peers are being asked for */
-	STATE_READY,
+	STATE_READY,		/* from here on the database is up */
 	STATE_ASKING,		/* for a peer or a partition */
 	STATE_LOADING,
 	STATE_UNDOING		/* ROLLBACK */
@@ -925,4 +925,5 @@ void
 store_stats(const struct store *s, struct store_stats *stats)
 {
 	*stats = s->stats;
+	stats->up = s->state >= STATE_READY;
 }

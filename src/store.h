@@ -48,6 +48,7 @@ struct store_stats {
 	uint64_t	rows;
 	uint64_t	connects;
 	uint64_t	failures;
+	bool		up;	/* connected, and the database can be loaded as far as is known */
 };
 
 /* is the string one that libpq takes? Logs why not */

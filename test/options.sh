@@ -22,7 +22,7 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
-unset EXABGP_PG_DSN EXABGP_PG_COLLECTOR EXABGP_PG_SPOOL EXABGP_PG_SPOOL_MAX
+unset EXABGP_PG_DSN EXABGP_PG_COLLECTOR EXABGP_PG_SPOOL EXABGP_PG_SPOOL_MAX EXABGP_PG_METRICS
 cluster_start "$work/pg" || exit 1
 scripts/exabgp-pg-db init >/dev/null || exit 1
 nowhere="host=$work/nowhere"
@@ -97,8 +97,8 @@ rows() {
 for option in -h --help; do
 	run "$PROGRAM" $option
 	is "$status $err" "0 " "$option: exit 0"
-	is "$(grep -cE -- '--(dsn|collector|spool|spool-max|batch-rows|batch-ms|sync-ms|drain|resync|no-resync|print|verbose|quiet|version|help)( |$)' "$work/out")" \
-		15 "$option names every option"
+	is "$(grep -cE -- '--(dsn|collector|spool|spool-max|metrics|batch-rows|batch-ms|sync-ms|drain|resync|no-resync|print|verbose|quiet|version|help)( |$)' "$work/out")" \
+		16 "$option names every option"
 done
 for option in -V --version; do
 	run "$PROGRAM" $option
@@ -113,7 +113,7 @@ exits "an argument: exit 64" 64 'unexpected argument "file"' "$PROGRAM" file
 exits "an argument after --: exit 64" 64 'unexpected argument "-p"' "$PROGRAM" -- -p
 exits "two ways to abbreviate: exit 64" 64 "ambiguous" "$PROGRAM" --sp=x
 exits "--print=x: exit 64" 64 "print" "$PROGRAM" --print=x
-for option in dsn collector spool spool-max batch-rows batch-ms sync-ms drain; do
+for option in dsn collector spool spool-max metrics batch-rows batch-ms sync-ms drain; do
 	exits "--$option without a value: exit 64" 64 "--$option.*requires an argument" "$PROGRAM" --$option
 done
 for option in d c s m b t w; do
@@ -150,6 +150,16 @@ for value in "${names[@]}"; do
 		env EXABGP_PG_COLLECTOR="$value" "$PROGRAM" --print
 done
 exits "--spool \"\": exit 64" 64 '^exabgp-pg: --spool "" is not ' "$PROGRAM" --spool ""
+for value in "" / . .. a/ a/. ../.. "$(printf 'a%.0s' {1..250})" "$(printf '/%.0s' {1..4200})a"; do
+	exits "--metrics ${value:0:9}: exit 64" 64 '^exabgp-pg: --metrics ".*" is not the name of a file' "$PROGRAM" --metrics "$value" --print
+done
+for value in / a/ ..; do
+	exits "EXABGP_PG_METRICS=$value: exit 78" 78 '^exabgp-pg: EXABGP_PG_METRICS ".*" is not the name of a file' \
+		env EXABGP_PG_METRICS=$value "$PROGRAM" --print
+done
+exits "wrong usage wins over a wrong environment: exit 64" 64 "unexpected argument" env EXABGP_PG_SPOOL_MAX=x "$PROGRAM" file
+run env EXABGP_PG_SPOOL_MAX=x EXABGP_PG_COLLECTOR=a/b EXABGP_PG_METRICS=/ "$PROGRAM" --print -m 64K -c a --metrics a
+is "$status $out$err" "0 " "a wrong value in the environment does not matter where the command line has another"
 for value in "bogus=1" "host=x password" "postgresql://[::1"; do
 	exits "--dsn \"$value\": exit 78" 78 "could not understand the connection string" "$PROGRAM" --dsn "$value" -s "$work/spool/none"
 	exits "EXABGP_PG_DSN=\"$value\": exit 78" 78 "could not understand the connection string" \
@@ -186,6 +196,9 @@ accepts -d "host=x"
 accepts -d "postgresql://user@host:5432/bgp?sslmode=require"
 accepts -d bgp
 accepts -s "$work/spool/none"
+accepts --metrics "$work/none.prom"
+accepts --metrics none.prom
+ok "--print writes no metrics" [ ! -e "$work/none.prom" ] && [ ! -e none.prom ]
 
 # --- --print; environment and command line -------------------------------------------------
 
@@ -198,7 +211,7 @@ run env EXABGP_PG_COLLECTOR=environment "$PROGRAM" --print
 is "$(grep -c '"collector":"environment"' "$work/out")" 100 "EXABGP_PG_COLLECTOR"
 run env EXABGP_PG_COLLECTOR=environment "$PROGRAM" --print -c option
 is "$(grep -c '"collector":"option"' "$work/out")" 100 "--collector wins over it"
-run env EXABGP_PG_COLLECTOR= EXABGP_PG_SPOOL= EXABGP_PG_SPOOL_MAX= "$PROGRAM" --print
+run env EXABGP_PG_COLLECTOR= EXABGP_PG_SPOOL= EXABGP_PG_SPOOL_MAX= EXABGP_PG_METRICS= "$PROGRAM" --print
 is "$status $(wc -l <"$work/out")" "0 100" "an empty variable is none"
 run bash -c '"$0" --print | head -n 1 >/dev/null; echo "${PIPESTATUS[0]}"' "$PROGRAM"
 ok "--print into a pipe that closes ends" [ $status -eq 0 ]
