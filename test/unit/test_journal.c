@@ -832,6 +832,29 @@ test_torn_index(void **state)
 	check_damaged("torn index", blocks, 0, 0, "", END);
 }
 
+/* power failed: zeroes are in place of what was written last, also in the index */
+static void
+test_zeroes(void **state)
+{
+	struct text blocks[BLOCKS];
+	char path[PATH_MAX], zeroes[5000] = { 0 };
+	struct stat st;
+
+	(void)state;
+	make_journal(blocks);
+	append(2, "jsonl", "whole 1\ntorn");
+	path_of(path, 2, "jsonl");
+	assert_int_equal(stat(path, &st), 0);
+	overwrite(2, "jsonl", st.st_size, zeroes, sizeof(zeroes));
+	append(2, "jsonl", "torn\nwhole 2\n");
+	append(2, "index", "block 3");
+	path_of(path, 2, "index");
+	assert_int_equal(stat(path, &st), 0);
+	overwrite(2, "index", st.st_size, zeroes, sizeof(zeroes));
+	append(2, "index", "1 2 3\n");
+	check_damaged("zeroes", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[gap -1 5009]" END);
+}
+
 static void
 test_flipped_bit(void **state)
 {
@@ -1055,7 +1078,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_round_trip), EACH(test_segments), EACH(test_bounded), EACH(test_reopened), EACH(test_seek),
 		EACH(test_owned), EACH(test_unusable), EACH(test_opening), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
-		EACH(test_torn_index), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
+		EACH(test_torn_index), EACH(test_zeroes), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
 		EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
 	};
