@@ -7,6 +7,7 @@
  *	gap OFFSET FROM TO LINES BYTES REASON...
  *	stop OFFSET TIME REASON...
  *	clear OFFSET REASON...		(nothing was left to load)
+ *	torn OFFSET SEGMENT BYTES	(that segment ends there: what follows in it was written again here)
  *
  * OFFSET is where in the segment it belongs; times are microseconds since 1970 in
  * UTC; CRC32 is zlib's of the block's bytes, in hexadecimal.  A block is whole lines.
@@ -65,6 +66,8 @@ struct journal {
 	int		 data_fd;
 	int		 index_fd;
 	bool		 dirty;
+	uint64_t	 torn_segment;		/* has more bytes than it should; 0: none */
+	uint64_t	 torn_bytes;		/* so many it should have */
 	long long	 synced_ms;
 	struct log_repeat trouble;
 	long long	 trouble_ms;	/* the last one */
@@ -371,7 +374,7 @@ directory_renew(struct journal *j)
 static int
 segment_begin(struct journal *j, const char *index_line)
 {
-	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE];
+	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE], torn[80] = "";
 	struct segment s = { .trusted = true }, *last;
 	int error;
 
@@ -384,7 +387,13 @@ segment_begin(struct journal *j, const char *index_line)
 	journal_segment_name(index, s.number, "index");
 	/* the index first: a data file without index would look like that of a crash */
 	j->index_fd = openat(j->directory_fd, index, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (j->index_fd == -1 || write_all(j->index_fd, index_line, strlen(index_line)) == -1)
+	if (j->torn_segment != 0)
+		snprintf(torn, sizeof(torn), "torn 0 %" PRIu64 " %" PRIu64 "\n", j->torn_segment, j->torn_bytes);
+	if (j->index_fd == -1 || write_all(j->index_fd, torn, strlen(torn)) == -1 ||
+	    write_all(j->index_fd, index_line, strlen(index_line)) == -1)
+		goto failed;
+	/* must be known before anything is written again */
+	if (j->torn_segment != 0 && fdatasync(j->index_fd) == -1)
 		goto failed;
 	j->data_fd = openat(j->directory_fd, data, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (j->data_fd == -1)
@@ -393,7 +402,8 @@ segment_begin(struct journal *j, const char *index_line)
 	if (fsync(j->directory_fd) == -1 && errno != EINVAL)	/* not every file system can */
 		goto failed;
 	j->dirty = true;
-	s.disk_bytes = strlen(index_line);
+	j->torn_segment = 0;
+	s.disk_bytes = strlen(torn) + strlen(index_line);
 	pthread_mutex_lock(&j->lock);
 	if ((last = segment_last(j)) != NULL)
 		last->finished = true;
@@ -542,8 +552,14 @@ undo(struct journal *j, uint64_t data_bytes, uint64_t index_bytes)
 {
 	int saved = errno;
 
-	if (ftruncate(j->data_fd, (off_t)data_bytes) == -1 || ftruncate(j->index_fd, (off_t)index_bytes) == -1)
-		segment_close(j);	/* a torn block ends this segment: the next try begins another */
+	if (ftruncate(j->data_fd, (off_t)data_bytes) == -1 || ftruncate(j->index_fd, (off_t)index_bytes) == -1) {
+		/* a torn block ends this segment: the next try begins another, which says so */
+		pthread_mutex_lock(&j->lock);
+		j->torn_segment = segment_last(j)->number;
+		pthread_mutex_unlock(&j->lock);
+		j->torn_bytes = data_bytes;
+		segment_close(j);
+	}
 	errno = saved;
 }
 

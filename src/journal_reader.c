@@ -27,6 +27,7 @@ struct journal_reader {
 	bool		 sought;		/* and the place may be gone */
 	uint64_t	 segment;		/* open one, 0 if none */
 	bool		 trusted;
+	uint64_t	 end;			/* of its lines, if the segment after it says so */
 	int		 fd;
 	FILE		*index;
 	char		*index_line;
@@ -148,6 +149,27 @@ open_file(struct journal_reader *r, const char *suffix, int *fd)
 	return file;
 }
 
+/* a block that could be neither written whole nor taken back was written again in the next segment */
+static uint64_t
+segment_end(struct journal_reader *r)
+{
+	uint64_t segment, bytes, end = UINT64_MAX;
+	char line[80];
+	FILE *index;
+	int fd;
+
+	r->segment++;
+	index = open_file(r, "index", &fd);
+	r->segment--;
+	if (index == NULL)
+		return end;
+	if (fgets(line, sizeof(line), index) != NULL && strchr(line, '\n') != NULL &&
+	    sscanf(line, "torn 0 %" SCNu64 " %" SCNu64, &segment, &bytes) == 2 && segment == r->segment)
+		end = bytes;
+	fclose(index);
+	return end;
+}
+
 /* opens the segment of the cursor or the one after it; a missing one in between is a gap, true */
 static bool
 segment_open(struct journal_reader *r, const struct journal_extent *extent, struct journal_record *rec)
@@ -157,6 +179,7 @@ segment_open(struct journal_reader *r, const struct journal_extent *extent, stru
 
 	r->segment = extent->number;
 	r->later = false;
+	r->end = segment_end(r);
 	open_file(r, "jsonl", &r->fd);
 	r->index = open_file(r, "index", &index_fd);
 	if (r->later) {
@@ -429,6 +452,9 @@ index_step(struct journal_reader *r, const struct journal_extent *extent, struct
 		*more = false;
 		return false;
 	}
+	/* a block that was taken back, whatever is left of it */
+	if (line.offset + line.length > extent->bytes && (r->trusted || r->end != UINT64_MAX))
+		return false;
 	if (line.offset > r->covered && r->covered < extent->bytes) {
 		r->index_held = true;
 		return raw_next(r, line.offset < extent->bytes ? line.offset : extent->bytes, rec);
@@ -465,6 +491,8 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			return true;
 		if (r->later)
 			break;
+		if (r->end < extent.bytes)
+			extent.bytes = r->end;
 		if (index_step(r, &extent, rec, &more)) {
 			record_check(rec);
 			return true;
