@@ -66,6 +66,7 @@ struct journal {
 	int		 data_fd;
 	int		 index_fd;
 	bool		 dirty;
+	uint64_t	 last_number;		/* that earlier runs used */
 	uint64_t	 torn_segment;		/* has more bytes than it should; 0: none */
 	uint64_t	 torn_bytes;		/* so many it should have */
 	long long	 synced_ms;
@@ -199,7 +200,7 @@ id_valid(const char *id)
 static int
 id_open(int directory_fd, char *id)
 {
-	int fd = openat(directory_fd, "id", O_RDONLY | O_CLOEXEC), rc = -1;
+	int fd = openat(directory_fd, "id", O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = -1;
 
 	memset(id, 0, JOURNAL_ID_SIZE);
 	if (fd != -1) {
@@ -237,7 +238,7 @@ file_bytes(int directory_fd, uint64_t number, const char *suffix)
 	struct stat st;
 
 	journal_segment_name(name, number, suffix);
-	return fstatat(directory_fd, name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
+	return fstatat(directory_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
 /* the segments that earlier runs left */
@@ -260,7 +261,12 @@ segments_scan(struct journal *j)
 		char *end;
 
 		s.number = strtoull(entry->d_name, &end, 10);
-		if (end != entry->d_name + 12 || strcmp(end, ".jsonl") != 0 || s.number == 0)
+		if (end != entry->d_name + 12 || s.number == 0)
+			continue;
+		/* the database may know the number of a segment of which only the index is left */
+		if ((strcmp(end, ".jsonl") == 0 || strcmp(end, ".index") == 0) && s.number > j->last_number)
+			j->last_number = s.number;
+		if (strcmp(end, ".jsonl") != 0)
 			continue;
 		s.bytes = file_bytes(j->directory_fd, s.number, "jsonl");
 		s.disk_bytes = s.bytes + file_bytes(j->directory_fd, s.number, "index");
@@ -286,7 +292,7 @@ stopped_cleanly(struct journal *j)
 	if (last == NULL)
 		return true;	/* nothing was ever read */
 	journal_segment_name(name, last->number, "index");
-	if ((fd = openat(j->directory_fd, name, O_RDONLY | O_CLOEXEC)) == -1)
+	if ((fd = openat(j->directory_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) == -1)
 		return false;
 	if (lseek(fd, -(off_t)sizeof(tail) + 1, SEEK_END) == -1)
 		lseek(fd, 0, SEEK_SET);
@@ -381,7 +387,7 @@ segment_begin(struct journal *j, const char *index_line)
 	segment_close(j);
 	pthread_mutex_lock(&j->lock);
 	last = segment_last(j);
-	s.number = last == NULL ? 1 : last->number + 1;
+	s.number = (last == NULL || last->number < j->last_number ? j->last_number : last->number) + 1;
 	pthread_mutex_unlock(&j->lock);
 	journal_segment_name(data, s.number, "jsonl");
 	journal_segment_name(index, s.number, "index");

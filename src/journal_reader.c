@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -135,13 +136,19 @@ open_file(struct journal_reader *r, const char *suffix, int *fd)
 {
 	char name[JOURNAL_NAME_SIZE], path[PATH_MAX];
 	FILE *file = NULL;
+	struct stat st;
 
 	journal_segment_name(name, r->segment, suffix);
 	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, r->directory, name);
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	*fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (*fd != -1 && (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode))) {	/* none of ours: as if missing */
+		close(*fd);
+		*fd = -1;
+		errno = ENOENT;
+	}
 	if (*fd != -1 && suffix[0] == 'i' && (file = fdopen(*fd, "r")) == NULL)
 		close(*fd);
-	if (*fd == -1 && errno != ENOENT) {
+	if (*fd == -1 && errno != ENOENT && errno != ELOOP && errno != ENXIO) {
 		r->later = true;	/* no descriptors, no memory: that passes */
 		if (log_repeat_due(&r->trouble))
 			log_error("could not open \"%s\": %s", path, strerror(errno));

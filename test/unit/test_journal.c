@@ -951,6 +951,57 @@ test_missing_index(void **state)
 	check_damaged("missing index", blocks, 0, 0, "", END);
 }
 
+/* what is no file of ours at all, in the place of a segment or an index */
+static void
+test_no_file(void **state)
+{
+	static const char *const suffixes[] = { "jsonl", "index" };
+	size_t i;
+	int kind;
+
+	(void)state;
+	for (i = 0; i < COUNT(suffixes); i++) {
+		for (kind = 0; kind < 3; kind++) {
+			struct text blocks[BLOCKS];
+			struct text events = { 0 };
+			char path[PATH_MAX];
+			size_t b;
+
+			fresh_directory();
+			make_journal(blocks);
+			delete(2, suffixes[i]);
+			path_of(path, 2, suffixes[i]);
+			assert_int_equal(kind == 0 ? mkfifo(path, 0600) : kind == 1 ? mkdir(path, 0700) :
+			    symlink(path, path), 0);
+			for (b = 4; b < 8 && i == 0; b++)
+				text_addf(&events, "[gap %d %zu]", BLOCK_LINES, blocks[b].length);
+			text_addf(&events, END);
+			/* lines of which there is no index are not lost */
+			check_damaged(suffixes[i], blocks, i == 0 ? 0xf0 : 0, 0, "", events.data);
+			text_free(&events);
+		}
+	}
+}
+
+/* the number of a segment that was lost but for its index is not used again */
+static void
+test_last_data_missing(void **state)
+{
+	struct text blocks[BLOCKS];
+	struct helper h;
+	size_t b;
+
+	(void)state;
+	make_journal(blocks);
+	delete(3, "jsonl");
+	helper_start(&h);
+	helper_opened(&h);
+	assert_int_equal(journal_first_of_run(h.journal), 4);
+	helper_kill(&h, false);
+	for (b = 0; b < BLOCKS; b++)
+		text_free(&blocks[b]);
+}
+
 /* lines of the index that mean nothing, or what is not so */
 static void
 test_damaged_index(void **state)
@@ -1080,7 +1131,7 @@ main(void)
 		EACH(test_owned), EACH(test_unusable), EACH(test_opening), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
 		EACH(test_torn_index), EACH(test_zeroes), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
-		EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
+		EACH(test_no_file), EACH(test_last_data_missing), EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
 	};
 
 	log_threshold(LOG_LEVEL_ERROR);
