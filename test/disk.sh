@@ -162,7 +162,7 @@ torn() {
 		write_lines 6000 --rate 4000
 		start_helper --batch-ms 60000 --batch-rows 1000000
 		wait_for 20 journaled 500
-		rules "write $file EIO 300" "truncate * EIO"
+		rules "write $file EIO 1300" "truncate * EIO"
 		sleep 0.3
 		rules
 		written
