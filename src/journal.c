@@ -321,7 +321,7 @@ static void
 segment_close(struct journal *j)
 {
 	if (j->data_fd != -1) {
-		if (j->dirty && fdatasync(j->data_fd) == -1)
+		if (j->dirty && (fdatasync(j->data_fd) == -1 || fdatasync(j->index_fd) == -1))
 			log_warn("could not sync the journal: %s", strerror(errno));
 		close(j->data_fd);
 	}
@@ -620,6 +620,25 @@ write_gap(struct journal *j)
 	return segment_begin(j, line);
 }
 
+/*
+ * The last segment could not be synced.  The kernel may have given up on what was not
+ * on disk, and a later success means nothing for it: nothing more goes there, and what
+ * is there is read like that of an earlier run.
+ */
+static void
+segment_doubt(struct journal *j)
+{
+	struct segment *last;
+
+	j->dirty = false;
+	segment_close(j);
+	pthread_mutex_lock(&j->lock);
+	last = segment_last(j);
+	last->finished = true;
+	last->trusted = false;
+	pthread_mutex_unlock(&j->lock);
+}
+
 static void
 sync_if_due(struct journal *j, bool now)
 {
@@ -627,9 +646,10 @@ sync_if_due(struct journal *j, bool now)
 
 	if (!j->dirty || j->data_fd == -1 || (!now && ms - j->synced_ms < SYNC_MS))
 		return;
-	if (fdatasync(j->data_fd) == -1 || fdatasync(j->index_fd) == -1)
+	if (fdatasync(j->data_fd) == -1 || fdatasync(j->index_fd) == -1) {
 		trouble(j, "sync");
-	else
+		segment_doubt(j);
+	} else
 		j->dirty = false;
 	j->synced_ms = clock_monotonic_ms();
 }
@@ -756,7 +776,7 @@ write_stop(struct journal *j)
 	char line[160];
 	int n;
 
-	if (j->index_fd == -1)
+	if (j->index_fd == -1 && segment_begin(j, "") == -1)
 		return;
 	pthread_mutex_lock(&j->lock);
 	s = segment_last(j);

@@ -498,6 +498,7 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			return true;
 		if (r->later)
 			break;
+		r->trusted = extent.trusted;	/* no more, if it could not be synced */
 		if (r->end < extent.bytes)
 			extent.bytes = r->end;
 		if (index_step(r, &extent, rec, &more)) {
