@@ -150,6 +150,65 @@ power_loss() {
 	    GROUP BY left(regexp_replace(reason, '[0-9]+', 'N', 'g'), 20)")"
 }
 
+# --- the disk fails for a while, input flows on ---------------------------------------------
+
+# all lines are stored or in gaps, both as the intake counted them and as the counters show
+accounted() {
+	local name=$1 wanted=$2 stored own counted
+
+	sound "$name"
+	stored=$(sql "SELECT count(*) FROM bgp.numbered")
+	own=$(sql "SELECT coalesce(sum(lines), 0) FROM bgp.ingest_gap WHERE peer_id IS NULL")
+	counted=$(sql "SELECT coalesce(sum(lines), 0) FROM bgp.ingest_gap WHERE peer_id IS NOT NULL")
+	is "$((stored + own)) $((stored + counted))" "$wanted $wanted" \
+		"$name: stored and dropped lines are all there were, by our count and by that of the peers"
+	is "$(sql "SELECT count(*) FROM bgp.ingest_gap WHERE peer_id IS NULL AND NOT (reason ~ 'could not be written' AND
+	    lines > 0 AND bytes BETWEEN lines * (5500 - 20) AND lines * 5560 AND from_ts <= to_ts AND
+	    from_ts > now() - interval '2 minutes' AND to_ts <= clock_timestamp())")" 0 \
+		"$name: gaps say from when to when, how many lines and bytes, and why" ||
+		sql "SELECT * FROM bgp.ingest_gap WHERE peer_id IS NULL" >&2
+	diag "$name: $stored stored, $own dropped, in $(sql "SELECT count(*) FROM bgp.ingest_gap WHERE peer_id IS NULL") gaps;" \
+		"a writer waited at most $(cut -d' ' -f2 "$work/report") ms"
+}
+
+# flaky NAME DROPS RULE...: these rules for 3 s; DROPS: "drops" if memory cannot hold what comes
+flaky() {
+	local name=$1 drops=$2 from=$first
+
+	shift 2
+	begin
+	write_lines 18000 --rate 4000 --pad 5000
+	start_helper
+	wait_for 20 known
+	rules "$@"
+	sleep 3
+	rules
+	written
+	ok "$name: the helper goes on" kill -0 "$helper"
+	finish
+	is $? 0 "$name: it ends with all input in the database"
+	helper=''
+	accounted "$name" $((first - from))
+	[ "$drops" != drops ] || ok "$name: lines were dropped" sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap WHERE peer_id IS NULL"
+	ok "$name: no writer waited for seconds" [ "$(cut -d' ' -f2 "$work/report")" -lt 2000 ]
+}
+
+faults() {
+	flaky "disk full" drops "write * ENOSPC 100000" "open * ENOSPC"
+	flaky "quota" drops "write .jsonl EDQUOT 77777"
+	flaky "input/output error" drops "write * EIO 50001" "truncate * EIO"
+	flaky "read-only" drops "write * EROFS" "open * EROFS" "unlink * EROFS" "truncate * EROFS" "syncdir * EROFS"
+	flaky "no descriptors" - "open * EMFILE" "read * EMFILE"
+	flaky "short writes" - "write short 1001"
+	flaky "no removing" - "unlink * EIO" "truncate * EIO"
+	flaky "sync fails" - "sync * EIO"
+	flaky "sync of the directory fails" - "syncdir * EIO"
+	flaky "slow sync" - "sync delay 2000"
+	flaky "stalled writes" drops "write delay 1500"
+}
+
+part faults && faults
+
 # --- a block that can neither be written whole nor taken back ------------------------------
 
 # the index or the data can not be written and not be cut off: the block is in the next
