@@ -317,6 +317,25 @@ segment_remove(struct journal *j, uint64_t number)
 		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
 }
 
+/* removing would give nothing back while the reader has it open, and its number is in use */
+static void
+segment_empty(struct journal *j, uint64_t number)
+{
+	static const char *const suffixes[] = { "jsonl", "index" };
+	char name[JOURNAL_NAME_SIZE];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		journal_segment_name(name, number, suffixes[i]);
+		fd = openat(j->directory_fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		if (fd == -1)
+			log_warn("could not empty \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+		else
+			close(fd);
+	}
+}
+
 static void
 segment_close(struct journal *j)
 {
@@ -699,7 +718,8 @@ reclaim(struct journal *j)
 	if (number == 0)
 		return false;
 	segment_close(j);
-	segment_remove(j, number);
+	segment_empty(j, number);
+	changed(j);
 	return segment_begin(j, "") == 0;
 }
 
