@@ -80,6 +80,11 @@ begin() {
 	exec 9<>"$work/pipe"
 }
 
+# so many lines
+journaled() {
+	[ "$(cat "$spool"/*.jsonl 2>/dev/null | wc -l)" -ge "$1" ]
+}
+
 # all three peers are known: from then on a jump of their counters is noticed
 known() {
 	[ "$(sql "SELECT count(*) FROM bgp.peer WHERE line_counter > 0")" = 3 ]
@@ -207,7 +212,140 @@ faults() {
 	flaky "stalled writes" drops "write delay 1500"
 }
 
+# --- the journal is full, or its file system ---------------------------------------------------
+
+full() {
+	local from=$first remounted=no
+
+	begin
+	write_lines 20000 --rate 4000 --pad 5000
+	start_helper --spool-max 8M
+	wait_for 20 known
+	cluster_stop "$work/pg"
+	written
+	ok "full journal: it has at most what it may have" [ "$(du -cb "$spool"/*.jsonl "$spool"/*.index | tail -n 1 | cut -f1)" -le 8388608 ]
+	cluster_start "$work/pg" 9>&-
+	# the counters tell of what is missing before the next line
+	wait_for 30 sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap"
+	write_lines 30 --pad 5000 --report /dev/null
+	written
+	finish
+	is $? 0 "full journal: with the database back, all input is loaded"
+	helper=''
+	accounted "full journal" $((first - from))
+
+	mkdir -p "$work/small"
+	if [ "$(id -u)" -ne 0 ] || ! mount -t tmpfs -o size=8m none "$work/small" 2>/dev/null; then
+		skip "a file system of 8 MB" "cannot mount one here"
+		return
+	fi
+	mounted=$work/small spool=$work/small/spool from=$first
+	begin
+	write_lines 20000 --rate 4000 --pad 5000
+	start_helper
+	wait_for 20 known
+	cluster_stop "$work/pg"
+	sleep 2
+	cluster_start "$work/pg" 9>&-
+	# busy as long as a file is open for writing: some systems refuse
+	if mount -o remount,ro "$mounted" 2>/dev/null; then
+		remounted=yes
+	fi
+	sleep 1
+	[ $remounted = no ] || mount -o remount,rw "$mounted"
+	written
+	write_lines 30 --pad 5000 --report /dev/null
+	written
+	finish
+	is $? 0 "small file system: all input is loaded"
+	helper=''
+	diag "remounted read-only: $remounted"
+	accounted "small file system" $((first - from))
+	umount "$mounted"
+	mounted='' spool=$work/spool
+}
+
+# --- damage ---------------------------------------------------------------------------------
+
+# The journal of a helper that was killed without a server, damaged at random places.
+damage() {
+	local round total=1500 bad=0
+
+	begin
+	cluster_stop "$work/pg"
+	write_lines $total --pad 100
+	start_helper --spool-max 1M
+	written
+	wait_for 20 journaled $total
+	kill -9 "$helper"
+	wait "$helper" 2>/dev/null
+	helper=''
+	exec 9>&-
+	mv "$spool" "$work/original"
+	cluster_start "$work/pg"
+	for round in {1..12}; do
+		begin
+		cp -a "$work/original" "$spool"
+		cat /proc/sys/kernel/random/uuid >"$spool/id"
+		python3 - "$spool" $RANDOM <<-'END'
+			import os, random, sys
+			spool, rng = sys.argv[1], random.Random(int(sys.argv[2]))
+			files = sorted(f for f in os.listdir(spool) if f[0] == "0")
+			for _ in range(rng.randint(1, 3)):
+			    path = os.path.join(spool, rng.choice(files))
+			    how = rng.choice(["flip", "flip", "flip", "cut", "empty", "gone", "fifo", "directory"])
+			    if not os.path.isfile(path) or os.path.getsize(path) == 0:
+			        continue
+			    size = os.path.getsize(path)
+			    if how == "flip":
+			        with open(path, "r+b") as file:
+			            for _ in range(3):
+			                at = rng.randrange(size)
+			                file.seek(at)
+			                byte = file.read(1)[0] ^ 1 << rng.randrange(8)
+			                file.seek(at)
+			                file.write(bytes([byte]))
+			    elif how == "cut":
+			        os.truncate(path, rng.randrange(size))
+			    elif how == "empty":
+			        os.truncate(path, 0)
+			    else:
+			        os.unlink(path)
+			        if how == "fifo":
+			            os.mkfifo(path)
+			        elif how == "directory":
+			            os.mkdir(path)
+			    print(os.path.basename(path), how)
+		END
+		start_helper --spool-max 1M
+		finish
+		[ $? -eq 0 ] || bad=$((bad + 1))
+		helper=''
+		[ "$(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered")" = 0 ] && [ "$(damaged)" = 0 ] &&
+			sql_true "SELECT (SELECT count(*) FROM bgp.numbered) = $total OR (SELECT count(*) FROM bgp.ingest_gap) > 0" ||
+			fail "damage: round $round"
+	done >"$work/damage"
+	is "$(grep '^not ok' "$work/damage")" "" "damage: what is whole is loaded once, whatever is damaged" || cat "$work/damage" >&2
+	is $bad 0 "damage: no helper failed"
+
+	# an id that cannot be read is waited for: nothing is loaded twice under another one
+	begin
+	cp -a "$work/original" "$spool"
+	echo garbage >"$spool/id"
+	start_helper
+	sleep 1
+	ok "garbage in id: the helper waits" kill -0 "$helper"
+	is "$(sql "SELECT count(*) FROM bgp.numbered")" 0 "garbage in id: nothing is loaded"
+	cat /proc/sys/kernel/random/uuid >"$spool/id"
+	finish
+	is $? 0 "garbage in id: once it is right, all is loaded"
+	helper=''
+	is "$(sql "SELECT count(*) FROM bgp.numbered")" $total "garbage in id: all lines"
+}
+
 part faults && faults
+part full && full
+part damage && damage
 
 # --- a block that can neither be written whole nor taken back ------------------------------
 
@@ -237,10 +375,6 @@ torn() {
 		sound "torn $file"
 		is "$(sql "SELECT count(*) FROM bgp.numbered")" 6000 "torn $file: all lines are there"
 	done
-}
-
-journaled() {
-	[ "$(cat "$spool"/*.jsonl 2>/dev/null | wc -l)" -ge "$1" ]
 }
 
 part torn && torn
