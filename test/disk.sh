@@ -111,7 +111,7 @@ sound() {
 # --- power fails ------------------------------------------------------------------------
 
 power_loss() {
-	local round log count
+	local round log count from=$first
 
 	mkdir "$work/grave"
 	: >"$work/ledger"
@@ -146,11 +146,11 @@ power_loss() {
 	unset DISKFAULT_LEDGER DISKFAULT_GRAVE
 	sound "power loss"
 	count=$(sql "SELECT count(*) FROM bgp.numbered")
-	is $((count + $(sql "SELECT coalesce(sum(lines), 0) FROM bgp.ingest_gap WHERE peer_id IS NOT NULL"))) $((first - 1)) \
+	is $((count + $(sql "SELECT coalesce(sum(lines), 0) FROM bgp.ingest_gap WHERE peer_id IS NOT NULL"))) $((first - from)) \
 		"power loss: every line is stored or in a gap that its peer's counter shows"
 	ok "power loss: the journal's own gaps say where" sql_true "SELECT bool_or(reason ~ 'segment [0-9]+ of the journal, bytes') \
 		AND bool_or(reason ~ 'killed') FROM bgp.ingest_gap WHERE peer_id IS NULL"
-	diag "$round power failures: $count of $((first - 1)) lines stored; gaps by reason:"
+	diag "$round power failures: $count of $((first - from)) lines stored; gaps by reason:"
 	diag "$(sql "SELECT count(*), sum(lines), sum(bytes), min(left(reason, 60)) FROM bgp.ingest_gap
 	    GROUP BY left(regexp_replace(reason, '[0-9]+', 'N', 'g'), 20)")"
 }
