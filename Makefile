@@ -70,6 +70,10 @@ $(BUILD)/unit/%: test/unit/%.c $(BUILD)/libexabgp-pg.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Isrc -o $@ $< $(BUILD)/libexabgp-pg.a $(ALL_LIBS) -lcmocka
 
+# a disk that fails when told to, for LD_PRELOAD; never with a sanitizer
+$(BUILD)/diskfault.so: test/lib/diskfault.c | $(BUILD)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) -fPIC -shared -o $@ $<
+
 deps:
 	@scripts/install-deps
 
@@ -77,7 +81,7 @@ deps:
 check: deps
 	+@$(MAKE) --no-print-directory check-all
 
-check-all: $(PROGRAM) $(UNIT_TESTS)
+check-all: $(PROGRAM) $(UNIT_TESTS) $(BUILD)/diskfault.so
 	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) test/run
 
 check-unit: $(PROGRAM) $(UNIT_TESTS)

@@ -7,6 +7,7 @@
  *	gap OFFSET FROM TO LINES BYTES REASON...
  *	stop OFFSET TIME REASON...
  *	clear OFFSET REASON...		(nothing was left to load)
+ *	torn OFFSET SEGMENT BYTES	(that segment ends there: what follows in it was written again here)
  *
  * OFFSET is where in the segment it belongs; times are microseconds since 1970 in
  * UTC; CRC32 is zlib's of the block's bytes, in hexadecimal.  A block is whole lines.
@@ -66,6 +67,9 @@ struct journal {
 	int		 lock_fd;
 	int		 data_fd;
 	int		 index_fd;
+	uint64_t	 last_number;		/* that earlier runs used */
+	uint64_t	 torn_segment;		/* has more bytes than it should; 0: none */
+	uint64_t	 torn_bytes;		/* so many it should have */
 	struct log_repeat trouble;
 	long long	 trouble_ms;	/* the last one */
 	bool		 gap_held;	/* taken from the intake, not yet written */
@@ -206,7 +210,7 @@ id_valid(const char *id)
 static int
 id_open(int directory_fd, char *id)
 {
-	int fd = openat(directory_fd, "id", O_RDONLY | O_CLOEXEC), rc = -1;
+	int fd = openat(directory_fd, "id", O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = -1;
 
 	memset(id, 0, JOURNAL_ID_SIZE);
 	if (fd != -1) {
@@ -244,7 +248,7 @@ file_bytes(int directory_fd, uint64_t number, const char *suffix)
 	struct stat st;
 
 	journal_segment_name(name, number, suffix);
-	return fstatat(directory_fd, name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
+	return fstatat(directory_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
 /* the segments that earlier runs left */
@@ -267,7 +271,12 @@ segments_scan(struct journal *j)
 		char *end;
 
 		s.number = strtoull(entry->d_name, &end, 10);
-		if (end != entry->d_name + 12 || strcmp(end, ".jsonl") != 0 || s.number == 0)
+		if (end != entry->d_name + 12 || s.number == 0)
+			continue;
+		/* the database may know the number of a segment of which only the index is left */
+		if ((strcmp(end, ".jsonl") == 0 || strcmp(end, ".index") == 0) && s.number > j->last_number)
+			j->last_number = s.number;
+		if (strcmp(end, ".jsonl") != 0)
 			continue;
 		s.bytes = file_bytes(j->directory_fd, s.number, "jsonl");
 		s.disk_bytes = s.bytes + file_bytes(j->directory_fd, s.number, "index");
@@ -293,7 +302,7 @@ stopped_cleanly(struct journal *j)
 	if (last == NULL)
 		return true;	/* nothing was ever read */
 	journal_segment_name(name, last->number, "index");
-	if ((fd = openat(j->directory_fd, name, O_RDONLY | O_CLOEXEC)) == -1)
+	if ((fd = openat(j->directory_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) == -1)
 		return false;
 	if (lseek(fd, -(off_t)sizeof(tail) + 1, SEEK_END) == -1)
 		lseek(fd, 0, SEEK_SET);
@@ -316,6 +325,25 @@ segment_remove(struct journal *j, uint64_t number)
 	journal_segment_name(name, number, "index");
 	if (unlinkat(j->directory_fd, name, 0) == -1 && errno != ENOENT)
 		log_warn("could not remove \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+}
+
+/* removing would give nothing back while the reader has it open, and its number is in use */
+static void
+segment_empty(struct journal *j, uint64_t number)
+{
+	static const char *const suffixes[] = { "jsonl", "index" };
+	char name[JOURNAL_NAME_SIZE];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		journal_segment_name(name, number, suffixes[i]);
+		fd = openat(j->directory_fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		if (fd == -1)
+			log_warn("could not empty \"%s/%s\": %s", j->config.directory, name, strerror(errno));
+		else
+			close(fd);
+	}
 }
 
 /* the syncing thread goes by name: it needs no descriptor of ours */
@@ -378,25 +406,32 @@ directory_renew(struct journal *j)
 static int
 segment_begin(struct journal *j, const char *index_line)
 {
-	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE];
+	char data[JOURNAL_NAME_SIZE], index[JOURNAL_NAME_SIZE], torn[80] = "";
 	struct segment s = { .trusted = true }, *last;
 	int error;
 
 	segment_close(j);
 	pthread_mutex_lock(&j->lock);
 	last = segment_last(j);
-	s.number = last == NULL ? 1 : last->number + 1;
+	s.number = (last == NULL || last->number < j->last_number ? j->last_number : last->number) + 1;
 	pthread_mutex_unlock(&j->lock);
 	journal_segment_name(data, s.number, "jsonl");
 	journal_segment_name(index, s.number, "index");
 	/* the index first: a data file without index would look like that of a crash */
 	j->index_fd = openat(j->directory_fd, index, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (j->index_fd == -1 || write_all(j->index_fd, index_line, strlen(index_line)) == -1)
+	if (j->torn_segment != 0)
+		snprintf(torn, sizeof(torn), "torn 0 %" PRIu64 " %" PRIu64 "\n", j->torn_segment, j->torn_bytes);
+	if (j->index_fd == -1 || write_all(j->index_fd, torn, strlen(torn)) == -1 ||
+	    write_all(j->index_fd, index_line, strlen(index_line)) == -1)
+		goto failed;
+	/* must be known before anything is written again */
+	if (j->torn_segment != 0 && fdatasync(j->index_fd) == -1)
 		goto failed;
 	j->data_fd = openat(j->directory_fd, data, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (j->data_fd == -1)
 		goto failed;
-	s.disk_bytes = strlen(index_line);
+	j->torn_segment = 0;
+	s.disk_bytes = strlen(torn) + strlen(index_line);
 	pthread_mutex_lock(&j->lock);
 	if ((last = segment_last(j)) != NULL)
 		last->finished = true;
@@ -545,8 +580,14 @@ undo(struct journal *j, uint64_t data_bytes, uint64_t index_bytes)
 {
 	int saved = errno;
 
-	if (ftruncate(j->data_fd, (off_t)data_bytes) == -1 || ftruncate(j->index_fd, (off_t)index_bytes) == -1)
-		segment_close(j);	/* a torn block ends this segment: the next try begins another */
+	if (ftruncate(j->data_fd, (off_t)data_bytes) == -1 || ftruncate(j->index_fd, (off_t)index_bytes) == -1) {
+		/* a torn block ends this segment: the next try begins another, which says so */
+		pthread_mutex_lock(&j->lock);
+		j->torn_segment = segment_last(j)->number;
+		pthread_mutex_unlock(&j->lock);
+		j->torn_bytes = data_bytes;
+		segment_close(j);
+	}
 	errno = saved;
 }
 
@@ -691,7 +732,8 @@ reclaim(struct journal *j)
 	if (number == 0)
 		return false;
 	segment_close(j);
-	segment_remove(j, number);
+	segment_empty(j, number);
+	changed(j);
 	return segment_begin(j, "") == 0;
 }
 
@@ -768,7 +810,7 @@ write_stop(struct journal *j)
 	char line[160];
 	int n;
 
-	if (j->index_fd == -1)
+	if (j->index_fd == -1 && segment_begin(j, "") == -1)
 		return;
 	pthread_mutex_lock(&j->lock);
 	s = segment_last(j);
@@ -780,6 +822,7 @@ write_stop(struct journal *j)
 	else {
 		pthread_mutex_lock(&j->lock);
 		segment_last(j)->disk_bytes += (size_t)n;
+		j->written++;
 		pthread_mutex_unlock(&j->lock);
 	}
 }

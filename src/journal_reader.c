@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct journal_reader {
 	bool		 sought;		/* and the place may be gone */
 	uint64_t	 segment;		/* open one, 0 if none */
 	bool		 trusted;
+	uint64_t	 end;			/* of its lines, if the segment after it says so */
 	int		 fd;
 	FILE		*index;
 	char		*index_line;
@@ -134,18 +136,45 @@ open_file(struct journal_reader *r, const char *suffix, int *fd)
 {
 	char name[JOURNAL_NAME_SIZE], path[PATH_MAX];
 	FILE *file = NULL;
+	struct stat st;
 
 	journal_segment_name(name, r->segment, suffix);
 	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, r->directory, name);
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	*fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (*fd != -1 && (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode))) {	/* none of ours: as if missing */
+		close(*fd);
+		*fd = -1;
+		errno = ENOENT;
+	}
 	if (*fd != -1 && suffix[0] == 'i' && (file = fdopen(*fd, "r")) == NULL)
 		close(*fd);
-	if (*fd == -1 && errno != ENOENT) {
+	if (*fd == -1 && errno != ENOENT && errno != ELOOP && errno != ENXIO) {
 		r->later = true;	/* no descriptors, no memory: that passes */
 		if (log_repeat_due(&r->trouble))
 			log_error("could not open \"%s\": %s", path, strerror(errno));
 	}
 	return file;
+}
+
+/* a block that could be neither written whole nor taken back was written again in the next segment */
+static uint64_t
+segment_end(struct journal_reader *r)
+{
+	uint64_t segment, bytes, end = UINT64_MAX;
+	char line[80];
+	FILE *index;
+	int fd;
+
+	r->segment++;
+	index = open_file(r, "index", &fd);
+	r->segment--;
+	if (index == NULL)
+		return end;
+	if (fgets(line, sizeof(line), index) != NULL && strchr(line, '\n') != NULL &&
+	    sscanf(line, "torn 0 %" SCNu64 " %" SCNu64, &segment, &bytes) == 2 && segment == r->segment)
+		end = bytes;
+	fclose(index);
+	return end;
 }
 
 /* opens the segment of the cursor or the one after it; a missing one in between is a gap, true */
@@ -157,6 +186,7 @@ segment_open(struct journal_reader *r, const struct journal_extent *extent, stru
 
 	r->segment = extent->number;
 	r->later = false;
+	r->end = segment_end(r);
 	open_file(r, "jsonl", &r->fd);
 	r->index = open_file(r, "index", &index_fd);
 	if (r->later) {
@@ -227,6 +257,8 @@ index_next(struct journal_reader *r)
 	n = getline(&r->index_line, &r->index_size, r->index);
 	if (n > 0 && r->index_line[n - 1] == '\n') {
 		r->index_line[n - 1] = '\0';
+		if (memchr(r->index_line, '\0', (size_t)n - 1) != NULL)	/* where power failed; no line then */
+			r->index_line[0] = '\0';
 		return true;
 	}
 	clearerr(r->index);
@@ -234,11 +266,24 @@ index_next(struct journal_reader *r)
 	return false;
 }
 
-/* bytes of which the index says nothing, written just before a crash: lines, and a gap where one is cut off */
+/* does a line begin here? Not if an index that is damaged says so */
+static bool
+line_begins(struct journal_reader *r, uint64_t offset)
+{
+	char before = '\n';
+
+	return offset == 0 || pread(r->fd, &before, 1, (off_t)(offset - 1)) != 1 || before == '\n';
+}
+
+/*
+ * Bytes of which the index says nothing, written just before a crash: lines, and a gap
+ * where one is cut off.  After a power failure zeroes may be in place of bytes that were
+ * written; ExaBGP writes none.
+ */
 static bool
 raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
 {
-	unsigned char *newline;
+	unsigned char *newline, *zero, *last;
 	uint64_t left;
 	size_t length;
 
@@ -260,14 +305,27 @@ raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
 		length = left < BLOCK_MAX ? (size_t)left : BLOCK_MAX;
 	}
 	r->block_time_us = MESSAGE_NO_NUMBER;
+	zero = line_begins(r, r->covered) ? memchr(r->block.data, '\0', length) : r->block.data;
 	if (newline == NULL) {
 		buf_clear(&r->block);
 		gap(r, rec, end, "a line cut off when it was written");
-		rec->lines = 1;
+		rec->lines = zero == NULL ? 1 : MESSAGE_NO_NUMBER;
 		return true;
 	}
-	r->block.length = (size_t)(newline - r->block.data) + 1;
-	r->covered += r->block.length;
+	length = (size_t)(newline - r->block.data) + 1;
+	if (zero != NULL && zero < newline) {
+		last = memrchr(r->block.data, '\n', (size_t)(zero - r->block.data));
+		if (last == NULL) {
+			newline = memchr(zero, '\n', length - (size_t)(zero - r->block.data));
+			length = (size_t)(newline - r->block.data) + 1;
+			buf_clear(&r->block);
+			gap(r, rec, r->covered + length, "not whole when it was written");
+			return true;
+		}
+		length = (size_t)(last - r->block.data) + 1;
+	}
+	r->block.length = length;
+	r->covered += length;
 	return false;
 }
 
@@ -277,6 +335,8 @@ block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t l
     int64_t time_us, struct journal_record *rec)
 {
 	uint64_t end = offset + length;
+	unsigned char *newline;
+	bool rest;
 
 	if (end <= r->cursor.offset) {	/* dealt with before a seek */
 		r->covered = end;
@@ -287,14 +347,25 @@ block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t l
 		buf_clear(&r->block);
 		if (r->cursor.offset < offset)
 			r->cursor.offset = offset;
+		rest = r->cursor.offset > offset;
 		gap(r, rec, end, "damaged or missing");
-		rec->lines = lines;
+		rec->lines = rest ? MESSAGE_NO_NUMBER : lines;
 		rec->from_us = rec->to_us = rec->time_us = time_us;
 		return true;
 	}
 	r->block_time_us = time_us;
-	if (r->cursor.offset > offset)
+	if (r->cursor.offset > offset) {
 		r->block_at = (size_t)(r->cursor.offset - offset);
+		/* a damaged line of the index led into the middle of a line */
+		if (r->block.data[r->block_at - 1] != '\n') {
+			newline = memchr(r->block.data + r->block_at, '\n', (size_t)length - r->block_at);
+			length = newline == NULL ? length : (size_t)(newline - r->block.data) + 1;
+			gap(r, rec, offset + length, "not whole when it was written");
+			r->block_at = (size_t)length;
+			r->covered = end;
+			return true;
+		}
+	}
 	r->cursor.offset = offset + r->block_at;
 	r->covered = end;
 	return false;
@@ -338,24 +409,33 @@ event_next(struct journal_reader *r, const char *line, struct journal_record *re
 	return true;
 }
 
-/* offset and, for a block, the end of what an index line is about */
+struct index_line {
+	uint64_t	offset;
+	uint64_t	length;		/* of a block, 0 for what else there is */
+	int64_t		lines;
+	unsigned long	crc;
+	int64_t		time_us;
+};
+
+/* false if it is not one as the journal writes them */
 static bool
-index_parse(const char *line, uint64_t *offset, uint64_t *length)
+index_parse(const char *text, struct index_line *line)
 {
-	*length = 0;
-	if (sscanf(line, "block %" SCNu64 " %" SCNu64, offset, length) != 2 &&
-	    sscanf(line, "%*[a-z] %" SCNu64, offset) != 1)
+	memset(line, 0, sizeof(*line));
+	if (strncmp(text, "block ", 6) == 0) {
+		if (sscanf(text, "block %" SCNu64 " %" SCNu64 " %" SCNd64 " %lx %" SCNd64, &line->offset, &line->length,
+		    &line->lines, &line->crc, &line->time_us) != 5)
+			return false;
+	} else if (sscanf(text, "%*[a-z] %" SCNu64, &line->offset) != 1)
 		return false;
-	return *offset <= OFFSET_MAX && *length <= OFFSET_MAX;
+	return line->offset <= OFFSET_MAX && line->length <= OFFSET_MAX;
 }
 
 /* one step: true if it gave a record */
 static bool
 index_step(struct journal_reader *r, const struct journal_extent *extent, struct journal_record *rec, bool *more)
 {
-	uint64_t offset, length;
-	int64_t lines = 0, time_us = MESSAGE_NO_NUMBER;
-	unsigned long crc = 0;
+	struct index_line line;
 
 	*more = true;
 	if (!index_next(r)) {
@@ -370,23 +450,25 @@ index_step(struct journal_reader *r, const struct journal_extent *extent, struct
 		r->cursor.offset = 0;
 		return false;
 	}
-	if (!index_parse(r->index_line, &offset, &length)) {
+	if (!index_parse(r->index_line, &line)) {
 		log_warn("segment %" PRIu64 " of the journal has a damaged index line", r->segment);
 		return false;
 	}
-	if (offset + length > extent->bytes && !extent->finished) {
+	if (line.offset + line.length > extent->bytes && !extent->finished) {
 		r->index_held = true;	/* its bytes are about to be published */
 		*more = false;
 		return false;
 	}
-	if (offset > r->covered && r->covered < extent->bytes) {
+	/* a block that was taken back, whatever is left of it */
+	if (line.offset + line.length > extent->bytes && (r->trusted || r->end != UINT64_MAX))
+		return false;
+	if (line.offset > r->covered && r->covered < extent->bytes) {
 		r->index_held = true;
-		return raw_next(r, offset < extent->bytes ? offset : extent->bytes, rec);
+		return raw_next(r, line.offset < extent->bytes ? line.offset : extent->bytes, rec);
 	}
-	if (length == 0)
+	if (line.length == 0)
 		return event_next(r, r->index_line, rec);
-	sscanf(r->index_line, "block %*u %*u %" SCNd64 " %lx %" SCNd64, &lines, &crc, &time_us);
-	return block_next(r, offset, length, lines, crc, time_us, rec);
+	return block_next(r, line.offset, line.length, line.lines, line.crc, line.time_us, rec);
 }
 
 bool
@@ -416,6 +498,9 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 			return true;
 		if (r->later)
 			break;
+		r->trusted = extent.trusted;	/* no more, if it could not be synced */
+		if (r->end < extent.bytes)
+			extent.bytes = r->end;
 		if (index_step(r, &extent, rec, &more)) {
 			record_check(rec);
 			return true;

@@ -41,6 +41,7 @@ struct loader {
 	bool		 opened_once;
 	bool		 is_stale;	/* the journal is older than what the database knows of it */
 	struct batch_position stale;
+	int64_t		 stale_seq;
 
 	struct batch	 batches[2];
 	struct batch	*filling;
@@ -116,14 +117,16 @@ same_position(const struct batch_position *a, const struct batch_position *b)
  * as the database has not moved from there.
  */
 static bool
-is_beyond_journal(struct loader *l, const struct batch_position *position)
+is_beyond_journal(struct loader *l, const struct batch_position *position, int64_t seq)
 {
 	if (!l->opened_once) {
 		l->opened_once = true;
 		l->is_stale = position->journal.segment >= journal_first_of_run(l->journal);
 		l->stale = *position;
+		l->stale_seq = seq;
 	}
-	return l->is_stale && same_position(&l->stale, position);
+	/* a batch may end there again by chance, but has rows */
+	return l->is_stale && same_position(&l->stale, position) && l->stale_seq == seq;
 }
 
 /* begins anew from what the database has */
@@ -142,7 +145,7 @@ on_open(void *arg, const struct batch_position *position, int64_t seq)
 	l->skip = position->events;
 	journal_reader_seek(l->reader, &position->journal);
 	batch_begin(l->filling, ++l->batch_number, position, seq);
-	if (is_beyond_journal(l, position)) {
+	if (is_beyond_journal(l, position, seq)) {
 		struct journal_position first = { journal_first_of_run(l->journal), 0 };
 
 		l->at = first;

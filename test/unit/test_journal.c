@@ -832,6 +832,29 @@ test_torn_index(void **state)
 	check_damaged("torn index", blocks, 0, 0, "", END);
 }
 
+/* power failed: zeroes are in place of what was written last, also in the index */
+static void
+test_zeroes(void **state)
+{
+	struct text blocks[BLOCKS];
+	char path[PATH_MAX], zeroes[5000] = { 0 };
+	struct stat st;
+
+	(void)state;
+	make_journal(blocks);
+	append(2, "jsonl", "whole 1\ntorn");
+	path_of(path, 2, "jsonl");
+	assert_int_equal(stat(path, &st), 0);
+	overwrite(2, "jsonl", st.st_size, zeroes, sizeof(zeroes));
+	append(2, "jsonl", "torn\nwhole 2\n");
+	append(2, "index", "block 3");
+	path_of(path, 2, "index");
+	assert_int_equal(stat(path, &st), 0);
+	overwrite(2, "index", st.st_size, zeroes, sizeof(zeroes));
+	append(2, "index", "1 2 3\n");
+	check_damaged("zeroes", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[gap -1 5009]" END);
+}
+
 static void
 test_flipped_bit(void **state)
 {
@@ -926,6 +949,57 @@ test_missing_index(void **state)
 	make_journal(blocks);
 	delete(2, "index");
 	check_damaged("missing index", blocks, 0, 0, "", END);
+}
+
+/* what is no file of ours at all, in the place of a segment or an index */
+static void
+test_no_file(void **state)
+{
+	static const char *const suffixes[] = { "jsonl", "index" };
+	size_t i;
+	int kind;
+
+	(void)state;
+	for (i = 0; i < COUNT(suffixes); i++) {
+		for (kind = 0; kind < 3; kind++) {
+			struct text blocks[BLOCKS];
+			struct text events = { 0 };
+			char path[PATH_MAX];
+			size_t b;
+
+			fresh_directory();
+			make_journal(blocks);
+			delete(2, suffixes[i]);
+			path_of(path, 2, suffixes[i]);
+			assert_int_equal(kind == 0 ? mkfifo(path, 0600) : kind == 1 ? mkdir(path, 0700) :
+			    symlink(path, path), 0);
+			for (b = 4; b < 8 && i == 0; b++)
+				text_addf(&events, "[gap %d %zu]", BLOCK_LINES, blocks[b].length);
+			text_addf(&events, END);
+			/* lines of which there is no index are not lost */
+			check_damaged(suffixes[i], blocks, i == 0 ? 0xf0 : 0, 0, "", events.data);
+			text_free(&events);
+		}
+	}
+}
+
+/* the number of a segment that was lost but for its index is not used again */
+static void
+test_last_data_missing(void **state)
+{
+	struct text blocks[BLOCKS];
+	struct helper h;
+	size_t b;
+
+	(void)state;
+	make_journal(blocks);
+	delete(3, "jsonl");
+	helper_start(&h);
+	helper_opened(&h);
+	assert_int_equal(journal_first_of_run(h.journal), 4);
+	helper_kill(&h, false);
+	for (b = 0; b < BLOCKS; b++)
+		text_free(&blocks[b]);
 }
 
 /* lines of the index that mean nothing, or what is not so */
@@ -1055,9 +1129,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_round_trip), EACH(test_segments), EACH(test_bounded), EACH(test_reopened), EACH(test_seek),
 		EACH(test_owned), EACH(test_unusable), EACH(test_opening), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
-		EACH(test_torn_index), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
+		EACH(test_torn_index), EACH(test_zeroes), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
-		EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
+		EACH(test_no_file), EACH(test_last_data_missing), EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
 	};
 
 	log_threshold(LOG_LEVEL_ERROR);
