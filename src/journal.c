@@ -52,6 +52,7 @@ struct segment {
 	uint64_t	disk_bytes;	/* with the index */
 	bool		finished;	/* nothing will be added */
 	bool		trusted;	/* written by this run: checksums need not be verified */
+	bool		named;		/* its name outlives a power failure: it may be read and committed */
 };
 
 struct journal {
@@ -267,7 +268,7 @@ segments_scan(struct journal *j)
 	pthread_mutex_lock(&j->lock);
 	j->segments_count = 0;
 	while ((entry = readdir(directory)) != NULL) {
-		struct segment s = { .finished = true };
+		struct segment s = { .finished = true, .named = true };
 		char *end;
 
 		s.number = strtoull(entry->d_name, &end, 10);
@@ -440,6 +441,8 @@ segment_begin(struct journal *j, const char *index_line)
 		j->sync_from = s.number;
 	j->sync_failed = false;
 	j->written++;
+	j->sync_now = true;
+	pthread_cond_signal(&j->sync_wake);
 	pthread_mutex_unlock(&j->lock);
 	return 0;
 failed:
@@ -844,18 +847,38 @@ sync_file(int directory_fd, uint64_t number, const char *suffix)
 	return rc;
 }
 
-/* what was written to these segments is on the disk, their names included */
+/* what was written to these segments is on the disk */
 static int
-sync_segments(int directory_fd, uint64_t from, uint64_t to, bool names)
+sync_segments(struct journal *j, uint64_t from, uint64_t to)
 {
 	uint64_t n;
 
 	for (n = from; n <= to; n++)
-		if (sync_file(directory_fd, n, "jsonl") == -1 || sync_file(directory_fd, n, "index") == -1)
+		if (sync_file(j->directory_fd, n, "jsonl") == -1 || sync_file(j->directory_fd, n, "index") == -1)
 			return -1;
-	if (names && fsync(directory_fd) == -1 && errno != EINVAL)	/* not every file system can */
-		return -1;
 	return 0;
+}
+
+/*
+ * The names of all segments so far are.  If the database knew of a segment that a power failure
+ * took away with its name, the number would be used again for other lines.  A directory that cannot
+ * be synced stops nothing, though.
+ */
+static int
+sync_names(struct journal *j, uint64_t to)
+{
+	int rc = fsync(j->directory_fd) == -1 && errno != EINVAL ? -1 : 0;	/* not every file system can */
+	int error = errno;
+	size_t i;
+
+	pthread_mutex_lock(&j->lock);
+	for (i = 0; i < j->segments_count; i++)
+		if (j->segments[i].number <= to)
+			j->segments[i].named = true;
+	pthread_mutex_unlock(&j->lock);
+	changed(j);
+	errno = error;
+	return rc;
 }
 
 /*
@@ -907,11 +930,12 @@ sync_run(void *arg)
 		to = segment_last(j)->number;
 		written = j->written;
 		pthread_mutex_unlock(&j->lock);
-		rc = sync_segments(j->directory_fd, from, to, to > named);
-		if (rc == -1)
+		rc = to > named ? sync_names(j, to) : 0;
+		if (rc == 0)
+			named = to;
+		if (rc == -1 || (rc = sync_segments(j, from, to)) == -1)
 			sync_trouble(j, &repeat);
 		else {
-			named = to;
 			if (repeat.count > 0)
 				log_info("the journal \"%s\" can be synced again", j->config.directory);
 			log_repeat_reset(&repeat);
@@ -1121,6 +1145,8 @@ journal_extent(struct journal *j, uint64_t from, struct journal_extent *extent)
 
 		if (s->number < from)
 			continue;
+		if (!s->named)
+			break;
 		found = true;
 		extent->number = s->number;
 		extent->bytes = s->bytes;

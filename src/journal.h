@@ -62,7 +62,7 @@ bool		 journal_unclean(struct journal *);
 void		 journal_note(struct journal *, const char *text);
 /* the first segment of this run; what comes before was left by earlier ones */
 uint64_t	 journal_first_of_run(struct journal *);
-/* the first segment whose number is at least this; false if there is none */
+/* the first segment whose number is at least this; false if there is none that may be read yet */
 bool		 journal_extent(struct journal *, uint64_t number, struct journal_extent *);
 /* all before this is committed */
 void		 journal_release(struct journal *, const struct journal_position *);
