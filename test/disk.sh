@@ -140,6 +140,8 @@ power_loss() {
 	wait "$helper" 2>/dev/null
 	start_helper --spool-max 4M
 	written
+	write_lines 30 # lines that died last show in the counters of these
+	written
 	finish
 	is $? 0 "after $round power failures the last helper loads all and exits 0"
 	helper=''
