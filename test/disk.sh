@@ -325,7 +325,8 @@ damage() {
 		helper=''
 		[ "$(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered")" = 0 ] && [ "$(damaged)" = 0 ] &&
 			sql_true "SELECT (SELECT count(*) FROM bgp.numbered) = $total OR (SELECT count(*) FROM bgp.ingest_gap) > 0" ||
-			fail "damage: round $round"
+			fail "damage: round $round" "$(sql "SELECT count(*) || ' rows, ' || count(DISTINCT n) || ' lines' FROM bgp.numbered"),\
+ $(damaged) damaged, $(sql "SELECT count(*) FROM bgp.ingest_gap") gaps"
 	done >"$work/damage"
 	is "$(grep '^not ok' "$work/damage")" "" "damage: what is whole is loaded once, whatever is damaged" || cat "$work/damage" >&2
 	is $bad 0 "damage: no helper failed"

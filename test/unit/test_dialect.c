@@ -26,6 +26,20 @@ static const struct {
 	{ "127.0.0.1 ipv4 unicast 10.6.0.0/16 next-hop 127.0.0.1", DIALECT_ANSWER },
 	{ "neighbor 127.0.0.1 local-ip 127.0.0.2 local-as 65020 peer-as 65010 router-id 10.0.0.2 family-allowed "
 	  "in-open ipv4 unicast 10.6.0.0/16 next-hop 127.0.0.1 origin igp as-path [ 65010 ]", DIALECT_ANSWER },
+	/* "show neighbor extensive" */
+	{ "Neighbor 127.0.0.1", DIALECT_ANSWER },
+	{ "Neighbor 2001:db8::1", DIALECT_ANSWER },
+	{ "Neighbor watch", DIALECT_UNKNOWN },
+	{ "  Session                         Local", DIALECT_ANSWER },
+	{ "  Families                        Local          Remote        Add-Path", DIALECT_ANSWER },
+	{ "   local                     127.0.0.2                                ", DIALECT_ANSWER },
+	{ "   state                   ESTABLISHED", DIALECT_ANSWER },
+	{ "   up for                      0:00:07", DIALECT_ANSWER },
+	{ "   route-refresh:              enabled         enabled                ", DIALECT_ANSWER },
+	{ "   ipv4 unicast:               enabled         enabled        disabled", DIALECT_ANSWER },
+	{ "   update:                           2               4                ", DIALECT_ANSWER },
+	{ "   anything else", DIALECT_UNKNOWN },
+	{ " Session", DIALECT_UNKNOWN },
 	/* the text encoder of 4.2, reactor/api/response/text.py */
 	{ "neighbor 127.0.0.1 up", DIALECT_TEXT_ENCODER },
 	{ "neighbor 127.0.0.1 connected", DIALECT_TEXT_ENCODER },
