@@ -37,8 +37,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION bgp.is_attached(text) IS 'is this table of schema bgp a partition that is in use?';
 
+-- bgp.days_max: so many leafs a peer may have, ten years; a clock that runs wild, or lines that
+-- were made up, must not fill the catalog.
+CREATE OR REPLACE FUNCTION bgp.days_max() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3660';
+COMMENT ON FUNCTION bgp.days_max() IS 'most days of one peer that the log may have';
+
 -- bgp.ensure_partition: makes the leaf of this peer and UTC day if it is missing;
--- true if it did.  CREATE and ATTACH rather than CREATE ... PARTITION OF: ATTACH takes
+-- true if it did.  SQLSTATE EP002: the peer has bgp.days_max() already.  CREATE and ATTACH rather than CREATE ... PARTITION OF: ATTACH takes
 -- SHARE UPDATE EXCLUSIVE on the parent, which neither COPY nor SELECT waits for.
 CREATE OR REPLACE FUNCTION bgp.ensure_partition(peer_id int, day date)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -64,6 +69,9 @@ BEGIN
 	END IF;
 	IF bgp.is_attached(leaf) THEN
 		RETURN false;
+	END IF;
+	IF (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = to_regclass('bgp.' || quote_ident(top))) >= bgp.days_max() THEN
+		RAISE EXCEPTION 'peer % has % days in the log', $1, bgp.days_max() USING ERRCODE = 'EP002';
 	END IF;
 	-- insert-only: vacuum seldom, for the visibility map and freezing; analyze as ever,
 	-- since a leaf without statistics is badly planned

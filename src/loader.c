@@ -489,6 +489,12 @@ route_events(struct loader *l, struct peer *p, enum wait *wait)
 {
 	const struct message *m = l->message;
 
+	if (m->time_us / CLOCK_DAY_US == p->refused_day) {
+		if (l->next_event == 0)
+			quarantine_event(l, "the peer has as many days in the log as it may have (bgp.days_max)");
+		l->next_event = m->routes_count;
+		return true;
+	}
 	if (!partition_ready(l, p, wait))
 		return false;
 	peer_is_up(l, p, m->time_us);

@@ -123,6 +123,7 @@ peers_get(struct peers *p, const struct peer_key *k)
 			return NULL;
 		(*slot)->key = *k;
 		(*slot)->pid = (*slot)->counter = (*slot)->last_us = (*slot)->stale_us = MESSAGE_NO_NUMBER;
+		(*slot)->refused_day = MESSAGE_NO_NUMBER;
 		for (i = 0; i < PEER_READY_DAYS; i++)
 			(*slot)->ready_days[i] = MESSAGE_NO_NUMBER;
 		p->count++;

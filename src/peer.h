@@ -22,6 +22,7 @@ struct peer {
 	int64_t		last_us;	/* time of that line */
 	int64_t		ready_days[PEER_READY_DAYS];	/* whose partitions are known to exist, days since 1970 */
 	unsigned int	ready_next;	/* of them, to be replaced */
+	int64_t		refused_day;	/* which the log will not have, or MESSAGE_NO_NUMBER */
 	bool		up;		/* as far as this run knows */
 	bool		down;		/* so it was when last heard of */
 	bool		stale;		/* lines of it may have been missed */

@@ -44,7 +44,8 @@ enum cure {
 	CURE_RECONNECT,
 	CURE_REOPEN,	/* at once: somebody else moved the position */
 	CURE_RETRY,	/* later: not the batch's fault */
-	CURE_REJECT	/* the batch's fault */
+	CURE_REJECT,	/* the batch's fault */
+	CURE_REFUSE	/* the day's: the peer has too many */
 };
 
 struct store {
@@ -264,6 +265,8 @@ cure_for(const PGresult *res)
 		return CURE_RECONNECT;
 	if (strcmp(sqlstate, "EP001") == 0)
 		return CURE_REOPEN;
+	if (strcmp(sqlstate, "EP002") == 0)
+		return CURE_REFUSE;
 	/* "no partition of relation found for row": dropped since we looked */
 	if (strcmp(sqlstate, "23514") == 0 && PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME) == NULL)
 		return CURE_RETRY;
@@ -713,6 +716,11 @@ statement_failed(struct store *s)
 		report(s, s->why);
 		disconnect(s);
 		retry_later(s, s->why);
+		break;
+	case CURE_REFUSE:
+		s->peer->refused_day = s->day;
+		ready(s);
+		s->config.on_ready(s->config.arg);
 		break;
 	case CURE_REJECT:
 		s->stats.failures++;

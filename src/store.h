@@ -64,7 +64,8 @@ void		 store_close(struct store *);
 bool		 store_is_ready(const struct store *);
 
 /*
- * Only when ready, one at a time; on_ready tells.  A batch must stay as it is until
+ * Only when ready, one at a time; on_ready tells, and of a day that the log will not have the
+ * peer's refused_day.  A batch must stay as it is until
  * then, or until on_open.
  */
 void		 store_ensure_peer(struct store *, struct peer *);

@@ -467,6 +467,17 @@ is "$(as loader psql -XAtq -v ON_ERROR_STOP=1 2>&1 <<-END
 END
 )" $'t\n'"$peer"$'\n200' "a search_path of the caller's hijacks nothing"
 
+# --- a clock that runs wild -----------------------------------------------------------------------
+
+sql "CREATE OR REPLACE FUNCTION bgp.days_max() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'"
+for day in 1 2 3 2; do
+	python3 test/lib/lines.py 1 --first $day --start $((1700000000 + day * 86400))
+done >"$work/days"
+as loader "${PROGRAM:-./exabgp-pg}" -c days -s "$work/days-spool" --drain inf <"$work/days" 2>"$work/err"
+is "$? $(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'days'") $(sql "SELECT error FROM bgp.ingest_error WHERE collector = 'days'")" \
+	"0 3 the peer has as many days in the log as it may have (bgp.days_max)" "a peer has bgp.days_max() days, the lines of others are quarantined"
+sql "CREATE OR REPLACE FUNCTION bgp.days_max() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3660'"
+
 # --- exabgp-pg-partitions -----------------------------------------------------------------------
 
 for arguments in "" "--bogus" "--ahead" "--ahead x" "--ahead -1" "--ahead 1.5" "--ahead 10000" "--ahead=" "--close extra" \

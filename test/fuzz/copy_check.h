@@ -26,8 +26,8 @@ struct copy_field {
 };
 
 /* columns in the order of batch.c's statements */
-enum { R_PEER_ID, R_TS, R_SEQ, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI, R_NEXT_HOP, R_ORIGIN_ASN,
-	R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_COMMUNITIES, R_LARGE, R_EXT, R_AGGREGATOR, R_AS_PATH,
+enum { R_PEER_ID, R_TS, R_SEQ, R_REFRESHED, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI, R_NEXT_HOP,
+	R_ORIGIN_ASN, R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_COMMUNITIES, R_LARGE, R_EXT, R_AGGREGATOR, R_AS_PATH,
 	R_ATTRIBUTES, R_COLUMNS };
 
 static inline uint64_t
@@ -309,6 +309,7 @@ copy_check_route(const struct copy_field *f)
 
 	FUZZ_CHECK(f[R_PEER_ID].length == 4 && f[R_TS].data != NULL && f[R_SEQ].length == 8);
 	copy_check_time(&f[R_TS]);
+	FUZZ_CHECK(f[R_REFRESHED].data == NULL || (f[R_REFRESHED].length == 1 && f[R_REFRESHED].data[0] == 1));
 	FUZZ_CHECK(f[R_KIND].length == 1 && (f[R_KIND].data[0] == 'A' || f[R_KIND].data[0] == 'W'));
 	copy_check_inet(&f[R_PREFIX], true);
 	copy_check_inet(&f[R_NEXT_HOP], false);
