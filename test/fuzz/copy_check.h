@@ -18,7 +18,7 @@
 /* microseconds since 2000: MIN_TIMESTAMP and END_TIMESTAMP of datatype/timestamp.h */
 #define COPY_TIME_MIN		INT64_C(-211813488000000000)
 #define COPY_TIME_END		INT64_C(9223371331200000000)
-#define COPY_COLUMNS_MAX	23
+#define COPY_COLUMNS_MAX	24
 
 struct copy_field {
 	const uint8_t	*data;		/* NULL: NULL */
@@ -26,9 +26,9 @@ struct copy_field {
 };
 
 /* columns in the order of batch.c's statements */
-enum { R_PEER_ID, R_TS, R_SEQ, R_REFRESHED, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI, R_NEXT_HOP,
-	R_ORIGIN_ASN, R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_COMMUNITIES, R_LARGE, R_EXT, R_AGGREGATOR, R_AS_PATH,
-	R_ATTRIBUTES, R_COLUMNS };
+enum { R_PEER_ID, R_TS, R_SEQ, R_REFRESHED, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI,
+	R_NEXT_HOP, R_ORIGIN_ASN, R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_COMMUNITIES, R_LARGE, R_EXT,
+	R_AGGREGATOR, R_AS_PATH, R_ATTRIBUTES, R_COLUMNS };
 
 static inline uint64_t
 copy_number(const uint8_t *p, size_t n)
