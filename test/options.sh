@@ -383,7 +383,9 @@ is "$(find "$work" -name 'log.*.out' -size +0)" "" "nothing was ever written to 
 
 # --- resync -------------------------------------------------------------------------------------------
 
-# asked NAME [option]...: what is written to ExaBGP after a helper was killed
+# asked NAME [option]...: what is written to ExaBGP after a helper was killed; $answer: what
+# ExaBGP says to "show neighbor extensive"
+answer=
 asked() {
 	local spool=$work/spool/$1 reader
 
@@ -403,17 +405,64 @@ asked() {
 	helper=$!
 	helpers+=("$helper")
 	wait_for 20 says "$log" 'could not load'
+	if [ -n "$answer" ] && wait_for 20 says "$work/asked" '^show neighbor extensive$'; then
+		echo "$answer" >&9
+		wait_for 20 says "$log" 'asking .* peers|could not have the peers'
+	fi
 	kill -TERM $helper
 	wait $helper
 	wait $reader
 	exec 9>&-
 }
+# neighbor ADDRESS LOCAL STATE REFRESH: as ExaBGP 4.2 tells of it
+neighbor() {
+	cat <<-END
+		Neighbor $1
+
+		  Session                         Local
+		   local                          $2
+		   state                $3
+		   up for                       0:00:10
+
+		  Setup                           Local          Remote
+		   AS                             64512           64501
+
+		  Capability                      Local          Remote
+		   route-refresh:               enabled        $4
+
+		  Families                        Local          Remote        Add-Path
+		   ipv4 unicast:                enabled         enabled        disabled
+		   ipv6 unicast:                enabled         enabled        disabled
+		   ipv4 flow:                   enabled        disabled        disabled
+
+		  Message Statistic                Sent        Received
+		   update:                            0               4
+
+	END
+}
+answer=$(neighbor 192.0.2.1 192.0.2.254 ESTABLISHED enabled; neighbor 192.0.2.2 192.0.2.254 ESTABLISHED disabled
+	neighbor 192.0.2.3 192.0.2.254 IDLE n/a; neighbor 2001:db8::1 auto ESTABLISHED enabled; echo done)
 asked resync1
-ok "after a helper that was killed, ExaBGP is asked for a refresh" says "$work/asked" '^announce route-refresh ipv4 unicast$'
-asked resync2 --no-resync
+is "$(cat "$work/asked")" "show neighbor extensive
+neighbor 192.0.2.1 local-ip 192.0.2.254 peer-as 64501 announce route-refresh ipv4 unicast
+neighbor 192.0.2.1 local-ip 192.0.2.254 peer-as 64501 announce route-refresh ipv6 unicast
+neighbor 2001:db8::1 peer-as 64501 announce route-refresh ipv4 unicast
+neighbor 2001:db8::1 peer-as 64501 announce route-refresh ipv6 unicast" \
+	"after a helper that was killed, each peer that can is asked for its routes, by family"
+ok "the log says who cannot" says "$log" 'warning: peer 192\.0\.2\.2 AS64501 cannot send its routes again'
+is "$(grep -h ^resync "$work/spool/resync1"/*.index | cut -d ' ' -f 4-7 | sort | uniq -c | tr -s ' ')" \
+	" 2 asked 192.0.2.1 192.0.2.254 64501
+ 2 asked 2001:db8::1 - 64501
+ 1 impossible 192.0.2.2 192.0.2.254 64501" "the journal has a note of each"
+answer=error
+asked resync2
+ok "an ExaBGP that does not know the command: the log says so" says "$log" 'warning: could not have the peers .* does not know'
+is "$(cat "$work/asked")" "show neighbor extensive" "and nothing else is asked"
+answer=
+asked resync3 --no-resync
 is "$(cat "$work/asked")" "" "--no-resync: it is not"
-asked resync3 --no-resync -R
-ok "the last of the two options wins" says "$work/asked" '^announce route-refresh ipv6 unicast$'
+asked resync4 --no-resync -R
+is "$(cat "$work/asked")" "show neighbor extensive" "the last of the two options wins"
 
 # --- the spool --------------------------------------------------------------------------------------------
 
