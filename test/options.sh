@@ -441,7 +441,7 @@ neighbor() {
 	END
 }
 answer=$(neighbor 192.0.2.1 192.0.2.254 ESTABLISHED enabled; neighbor 192.0.2.2 192.0.2.254 ESTABLISHED disabled
-	neighbor 192.0.2.3 192.0.2.254 IDLE n/a; neighbor 2001:db8::1 auto ESTABLISHED enabled; echo done)
+	neighbor 192.0.2.3 192.0.2.254 IDLE n/a; neighbor 2001:db8::1 auto ESTABLISHED enabled; echo "done")
 asked resync1
 is "$(cat "$work/asked")" "show neighbor extensive
 neighbor 192.0.2.1 local-ip 192.0.2.254 peer-as 64501 announce route-refresh ipv4 unicast
