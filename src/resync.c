@@ -219,10 +219,7 @@ text_line(struct resync *r, const char *line)
 		answer_end(r);
 		return;
 	}
-	if (r->phase == PHASE_ASKED && strcmp(line, "done") == 0) {
-		answer_end(r);	/* it has no neighbors */
-		return;
-	}
+	/* (before the answer, "done" is for the helper that was killed) */
 	answer_line(r, line);
 	if (r->neighbor.address[0] != '\0') {
 		r->phase = PHASE_ANSWERED;
