@@ -881,19 +881,23 @@ sync_names(struct journal *j, uint64_t to)
 	return rc;
 }
 
+static void
+sync_trouble(struct journal *j, struct log_repeat *repeat)
+{
+	if (log_repeat_due(repeat))
+		log_error("could not sync the journal \"%s\": %s; a power failure may lose input, %llu tries so far",
+		    j->config.directory, strerror(errno), repeat->count);
+}
+
 /*
  * The kernel may forget what it could not write: the segment is to be written no more, and its
  * checksums are to be looked at.
  */
 static void
-sync_trouble(struct journal *j, struct log_repeat *repeat)
+segments_doubt(struct journal *j)
 {
-	int error = errno;
 	size_t i;
 
-	if (log_repeat_due(repeat))
-		log_error("could not sync the journal \"%s\": %s; a power failure may lose input, %llu tries so far",
-		    j->config.directory, strerror(error), repeat->count);
 	pthread_mutex_lock(&j->lock);
 	j->sync_failed = true;
 	for (i = 0; i < j->segments_count; i++)
@@ -933,11 +937,15 @@ sync_run(void *arg)
 		rc = to > named ? sync_names(j, to) : 0;
 		if (rc == 0)
 			named = to;
-		if (rc == -1 || (rc = sync_segments(j, from, to)) == -1)
+		else
 			sync_trouble(j, &repeat);
-		else {
-			if (repeat.count > 0)
-				log_info("the journal \"%s\" can be synced again", j->config.directory);
+		if (sync_segments(j, from, to) == -1) {
+			sync_trouble(j, &repeat);
+			segments_doubt(j);
+			rc = -1;
+		}
+		if (rc == 0 && repeat.count > 0) {
+			log_info("the journal \"%s\" can be synced again", j->config.directory);
 			log_repeat_reset(&repeat);
 		}
 		pthread_mutex_lock(&j->lock);
