@@ -78,8 +78,7 @@ CREATE TABLE IF NOT EXISTS bgp.route_event (
 	rd			text,
 	labels			int[],
 	attributes		jsonb,
-	nlri			jsonb,
-	refreshed		boolean
+	nlri			jsonb
 ) PARTITION BY LIST (peer_id);
 COMMENT ON TABLE bgp.route_event IS 'the log, one leaf per peer and UTC day; query bgp.route_log instead';
 COMMENT ON COLUMN bgp.route_event.seq IS 'order of arrival at the collector: sorts events of the same microsecond';

@@ -13,6 +13,9 @@ COMMENT ON COLUMN bgp.peer.refreshing IS 'the helper''s own: families being sent
 ALTER TABLE bgp.route_event ADD COLUMN IF NOT EXISTS refreshed boolean;
 COMMENT ON COLUMN bgp.route_event.refreshed IS 'true: came in answer to a route refresh';
 
+-- bgp.route_log: the log as people read it.  Only columns and joins, so that
+-- predicates on ts, peer_id, prefix, origin_asn, path and communities reach
+-- partitions and indexes.
 CREATE OR REPLACE VIEW bgp.route_log AS
 SELECT e.ts, p.collector, e.peer_id, p.peer_address, p.peer_asn,
     CASE e.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END AS kind,
@@ -25,6 +28,7 @@ SELECT e.ts, p.collector, e.peer_id, p.peer_address, p.peer_asn,
     e.aggregator, e.atomic_aggregate, e.attributes, e.nlri,
     coalesce(e.refreshed, false) AS refreshed
 FROM bgp.route_event e JOIN bgp.peer p USING (peer_id);
+COMMENT ON VIEW bgp.route_log IS 'every announcement and withdrawal, as received';
 COMMENT ON COLUMN bgp.route_log.refreshed IS
     'announced in answer to a route refresh: it may only repeat what was known';
 COMMENT ON COLUMN bgp.session_log.detail IS 'what the event says besides. resync: phase asked, end (of the family; from: when it began), unanswered or impossible (reason)';
@@ -104,13 +108,16 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
 	    $18, $19, $20, '{}'::timestamptz[], '{}'::boolean[], '{}'::text[])
 $$;
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[]) IS 'bgp.ingest_commit as helpers of schema 4 call it';
 
-REVOKE ALL ON FUNCTION bgp.ingest_peer_states(text),
-    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
-    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
-    timestamptz[], boolean[], text[]) FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
+GRANT SELECT ON bgp.route_log TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.ingest_peer_states(text),
-    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
-    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint,
+    bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[]),
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint,
+    bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
     timestamptz[], boolean[], text[])
     TO exabgp_pg_writer;
