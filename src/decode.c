@@ -339,7 +339,6 @@ open_message(struct decoder *d, json_t *neighbor)
 {
 	json_t *open = json_object_get(neighbor, "open");
 	const char *router_id = json_string_value(json_object_get(open, "router_id"));
-
 	json_t *capabilities = json_object_get(open, "capabilities"), *capability;
 	const char *code;
 

@@ -7,8 +7,8 @@
  * DIR/NNNNNNNNNNNN.index	what is in it: one text line a block written, see journal.c
  *
  * A thread moves lines from the intake to the newest segment, another has the disk keep
- * them; a segment goes when all of it is committed.  Reading is journal_reader.h's.  A run begins a segment of its
- * own, so that what a crash left is never written to.
+ * them; a segment goes when all of it is committed.  Reading is journal_reader.h's.  A
+ * run begins a segment of its own, so that what a crash left is never written to.
  */
 #ifndef JOURNAL_H
 #define JOURNAL_H

@@ -350,9 +350,9 @@ session_event(struct loader *l, struct peer *p)
 static void
 peer_is_up(struct loader *l, struct peer *p, int64_t now_us)
 {
-	batch_peer(l->filling, p);
 	if (p->up)
 		return;
+	batch_peer(l->filling, p);
 	p->state = PEER_STATE_UP;
 	p->state_us = now_us;
 	p->up = true;
@@ -437,6 +437,7 @@ resync_note(struct loader *l)
 		return;
 	peer_is_up(l, p, event_time(l));
 	if (family != NULL) {
+		batch_peer(l->filling, p);
 		refreshes_ask(&p->refreshes, family, event_time(l));
 		p->refreshes_changed = true;
 	}
@@ -527,6 +528,13 @@ resync_event(struct loader *l, const struct peer *p, size_t number, const char *
 	return true;
 }
 
+/* what the message is the end of, or NULL */
+static const struct refresh *
+ended_refresh(const struct peer *p, const struct message *m)
+{
+	return m->refresh == MESSAGE_REFRESH_END ? refreshes_find(&p->refreshes, m->family) : NULL;
+}
+
 /*
  * What a line says, or its time, of routes being sent again.  The first so many events of the line
  * are others.  Nothing changes before the last event, so that a line that is gone on with in the
@@ -536,7 +544,7 @@ static bool
 refresh_events(struct loader *l, struct peer *p, size_t number)
 {
 	const struct message *m = l->message;
-	const struct refresh *f = m->refresh == MESSAGE_REFRESH_END ? refreshes_find(&p->refreshes, m->family) : NULL;
+	const struct refresh *f = ended_refresh(p, m);
 	char detail[128], began[CLOCK_TEXT_SIZE];
 	size_t i;
 
@@ -560,7 +568,7 @@ static void
 refresh_note(struct loader *l, struct peer *p)
 {
 	const struct message *m = l->message;
-	const struct refresh *f = m->refresh == MESSAGE_REFRESH_END ? refreshes_find(&p->refreshes, m->family) : NULL;
+	const struct refresh *f = ended_refresh(p, m);
 	bool answered = f != NULL && f->phase == REFRESH_ANSWERED;
 
 	if (p->refreshes.count == 0 && m->refresh != MESSAGE_REFRESH_BEGIN)
@@ -615,9 +623,10 @@ line_events(struct loader *l, enum wait *wait)
 			return false;
 		break;
 	case MESSAGE_SESSION:
-		if (l->next_event == 0)
+		if (l->next_event == 0) {
 			session_event(l, p);
-		l->next_event = l->next_event == 0 ? 1 : l->next_event;
+			l->next_event = 1;
+		}
 		break;
 	case MESSAGE_ERROR:
 		quarantine_event(l, m->reason);

@@ -562,9 +562,8 @@ commit_call(struct store *s)
 	for (n = 0; n < 11; n++)
 		values[1 + n] = number_text(numbers[n], sizeof(numbers[n]), fields[n]);
 	values[12] = NULL;
-	if (b->pending_us != MESSAGE_NO_NUMBER) {
+	if (b->pending_us != MESSAGE_NO_NUMBER)
 		values[12] = time_text(pending, sizeof(pending), b->pending_us);
-	}
 	for (i = 0; i < b->peers_count; i++) {
 		const struct batch_peer *p = &b->peers[i];
 		static const char *const states[] = { "NULL", "up", "down", "unknown" };
