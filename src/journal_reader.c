@@ -36,6 +36,7 @@ struct journal_reader {
 	bool		 index_held;		/* index_line is to be looked at again */
 	uint64_t	 covered;		/* bytes of the segment that are dealt with */
 	bool		 later;			/* a segment could not be opened for now */
+	bool		 unverified_told;	/* of the bytes being read that have no checksum */
 	struct log_repeat trouble;
 	struct buf	 block;			/* whole lines */
 	size_t		 block_at;		/* of the next one */
@@ -68,6 +69,7 @@ segment_close(struct journal_reader *r)
 	r->index_held = false;
 	r->segment = 0;
 	r->covered = 0;
+	r->unverified_told = false;
 	buf_clear(&r->block);
 	r->block_at = 0;
 }
@@ -275,10 +277,21 @@ line_begins(struct journal_reader *r, uint64_t offset)
 	return offset == 0 || pread(r->fd, &before, 1, (off_t)(offset - 1)) != 1 || before == '\n';
 }
 
+/* bytes that nothing can tell to be as they were written, but for the form of their lines */
+static void
+unverified(struct journal_reader *r, struct journal_record *rec, uint64_t end)
+{
+	r->unverified_told = true;
+	record_init(r, rec, JOURNAL_UNVERIFIED);
+	snprintf(rec->text, sizeof(rec->text), "loaded without a checksum, which is missing: segment %" PRIu64
+	    " of the journal, bytes %" PRIu64 " to %" PRIu64, r->segment, r->cursor.offset, end);
+	log_warn("%s", rec->text);
+}
+
 /*
- * Bytes of which the index says nothing, written just before a crash: lines, and a gap
- * where one is cut off.  After a power failure zeroes may be in place of bytes that were
- * written; ExaBGP writes none.
+ * Bytes of which the index says nothing, written just before a crash or with the index
+ * damaged: lines, and a gap where one is cut off.  After a power failure zeroes may be in
+ * place of bytes that were written; ExaBGP writes none.
  */
 static bool
 raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
@@ -326,7 +339,10 @@ raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
 	}
 	r->block.length = length;
 	r->covered += length;
-	return false;
+	if (r->trusted || r->unverified_told)
+		return false;
+	unverified(r, rec, end);
+	return true;
 }
 
 /* the block that an index line tells of; true if it is a gap instead */
@@ -354,6 +370,7 @@ block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t l
 		return true;
 	}
 	r->block_time_us = time_us;
+	r->unverified_told = false;
 	if (r->cursor.offset > offset) {
 		r->block_at = (size_t)(r->cursor.offset - offset);
 		/* a damaged line of the index led into the middle of a line */

@@ -14,7 +14,8 @@ enum journal_type {
 	JOURNAL_START,		/* of a helper: text is its process id */
 	JOURNAL_RESYNC,		/* a note of resync.h's: text */
 	JOURNAL_STOP,		/* of a helper: text says why */
-	JOURNAL_GAP		/* input lost: from, to, lines, bytes; text says why */
+	JOURNAL_GAP,		/* input lost: from, to, lines, bytes; text says why */
+	JOURNAL_UNVERIFIED	/* lines follow that have no checksum any more; text says which. Again after a seek */
 };
 
 struct journal_record {

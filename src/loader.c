@@ -671,6 +671,9 @@ record_events(struct loader *l, enum wait *wait)
 	case JOURNAL_GAP:
 		gap_event(l, r->from_us, r->to_us, r->lines, r->bytes, r->text, 0);
 		break;
+	case JOURNAL_UNVERIFIED:	/* nothing is lost, as far as one knows: no event that is counted */
+		batch_gap(l->filling, l->config.collector, MESSAGE_NO_NUMBER, MESSAGE_NO_NUMBER, 0, 0, r->text, 0);
+		break;
 	case JOURNAL_NOTHING:
 		break;
 	}

@@ -323,7 +323,9 @@ damage() {
 		finish
 		[ $? -eq 0 ] || bad=$((bad + 1))
 		helper=''
-		[ "$(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered")" = 0 ] && [ "$(damaged)" = 0 ] &&
+		# where the checksums themselves are gone, that is said
+		[ "$(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered")" = 0 ] &&
+			{ [ "$(damaged)" = 0 ] || sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap WHERE reason ~ 'without a checksum'"; } &&
 			sql_true "SELECT (SELECT count(*) FROM bgp.numbered) = $total OR (SELECT count(*) FROM bgp.ingest_gap) > 0" ||
 			fail "damage: round $round" "$(sql "SELECT count(*) || ' rows, ' || count(DISTINCT n) || ' lines' FROM bgp.numbered"),\
  $(damaged) damaged, $(sql "SELECT count(*) FROM bgp.ingest_gap") gaps"

@@ -166,7 +166,8 @@ struct seen {
 static void
 see(struct seen *s, const struct journal_record *r)
 {
-	static const char *const names[] = { "nothing", "line", "start", "stop", "gap" };
+	static const char *const names[] = { [JOURNAL_START] = "start", [JOURNAL_RESYNC] = "resync",
+		[JOURNAL_UNVERIFIED] = "unverified" };
 
 	if (r->type == JOURNAL_LINE) {
 		text_add(&s->lines, r->line, r->length);
@@ -813,7 +814,7 @@ test_torn_tail(void **state)
 	(void)state;
 	make_journal(blocks);
 	append(2, "jsonl", "whole 1\nwhole 2\ntorn");
-	check_damaged("torn tail", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[gap 1 4]" END);
+	check_damaged("torn tail", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[unverified][gap 1 4]" END);
 }
 
 /* the index line was cut off: the block's lines are read all the same */
@@ -829,7 +830,7 @@ test_torn_index(void **state)
 	path_of(path, 2, "index");
 	assert_int_equal(stat(path, &st), 0);
 	cut(2, "index", (size_t)st.st_size - 7);
-	check_damaged("torn index", blocks, 0, 0, "", END);
+	check_damaged("torn index", blocks, 0, 0, "", "[unverified]" END);
 }
 
 /* power failed: zeroes are in place of what was written last, also in the index */
@@ -852,7 +853,7 @@ test_zeroes(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	overwrite(2, "index", st.st_size, zeroes, sizeof(zeroes));
 	append(2, "index", "1 2 3\n");
-	check_damaged("zeroes", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[gap -1 5009]" END);
+	check_damaged("zeroes", blocks, 0, 2 * PER_SEGMENT, "whole 1\nwhole 2\n", "[unverified][gap -1 5009]" END);
 }
 
 static void
@@ -948,7 +949,21 @@ test_missing_index(void **state)
 	(void)state;
 	make_journal(blocks);
 	delete(2, "index");
-	check_damaged("missing index", blocks, 0, 0, "", END);
+	check_damaged("missing index", blocks, 0, 0, "", "[unverified]" END);
+}
+
+/* nothing can tell what was changed, but that nothing can is said, and where */
+static void
+test_missing_index_flipped_bit(void **state)
+{
+	struct text blocks[BLOCKS];
+
+	(void)state;
+	make_journal(blocks);
+	delete(2, "index");
+	blocks[5].data[1000] ^= 0x10;
+	overwrite(2, "jsonl", (off_t)(blocks[4].length + 1000), &blocks[5].data[1000], 1);
+	check_damaged("missing index, flipped bit", blocks, 0, 0, "", "[unverified]" END);
 }
 
 /* what is no file of ours at all, in the place of a segment or an index */
@@ -975,7 +990,7 @@ test_no_file(void **state)
 			    symlink(path, path), 0);
 			for (b = 4; b < 8 && i == 0; b++)
 				text_addf(&events, "[gap %d %zu]", BLOCK_LINES, blocks[b].length);
-			text_addf(&events, END);
+			text_addf(&events, "%s" END, i == 0 ? "" : "[unverified]");
 			/* lines of which there is no index are not lost */
 			check_damaged(suffixes[i], blocks, i == 0 ? 0xf0 : 0, 0, "", events.data);
 			text_free(&events);
@@ -1131,6 +1146,7 @@ main(void)
 		EACH(test_owned), EACH(test_unusable), EACH(test_opening), EACH(test_clear), EACH(test_undamaged), EACH(test_torn_tail),
 		EACH(test_torn_index), EACH(test_zeroes), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
+		EACH(test_missing_index_flipped_bit),
 		EACH(test_no_file), EACH(test_last_data_missing), EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
 	};
 
