@@ -133,21 +133,32 @@ gap(struct journal_reader *r, struct journal_record *rec, uint64_t end, const ch
 	log_error("%s", rec->text);
 }
 
+/* a file of a segment; -1 with ENOENT if what is there is no file: a FIFO would keep us waiting */
+static int
+open_regular(const char *directory, uint64_t segment, const char *suffix, char path[PATH_MAX])
+{
+	char name[JOURNAL_NAME_SIZE];
+	struct stat st;
+	int fd;
+
+	journal_segment_name(name, segment, suffix);
+	snprintf(path, PATH_MAX, "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, directory, name);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd != -1 && (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+		errno = ENOENT;
+	}
+	return fd;
+}
+
 static FILE *
 open_file(struct journal_reader *r, const char *suffix, int *fd)
 {
-	char name[JOURNAL_NAME_SIZE], path[PATH_MAX];
+	char path[PATH_MAX];
 	FILE *file = NULL;
-	struct stat st;
 
-	journal_segment_name(name, r->segment, suffix);
-	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, r->directory, name);
-	*fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (*fd != -1 && (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode))) {	/* none of ours: as if missing */
-		close(*fd);
-		*fd = -1;
-		errno = ENOENT;
-	}
+	*fd = open_regular(r->directory, r->segment, suffix, path);
 	if (*fd != -1 && suffix[0] == 'i' && (file = fdopen(*fd, "r")) == NULL)
 		close(*fd);
 	if (*fd == -1 && errno != ENOENT && errno != ELOOP && errno != ENXIO) {
@@ -531,18 +542,21 @@ int64_t
 journal_reader_oldest_us(struct journal *j, const char *directory)
 {
 	struct journal_extent extent = { .number = 0 };
-	char name[JOURNAL_NAME_SIZE], path[PATH_MAX], line[256];
+	char path[PATH_MAX], line[256];
 	int64_t time_us = MESSAGE_NO_NUMBER;
 	FILE *index;
+	int fd;
 
 	do
 		if (!journal_extent(j, extent.number + 1, &extent))
 			return MESSAGE_NO_NUMBER;
 	while (extent.bytes == 0);
-	journal_segment_name(name, extent.number, "index");
-	snprintf(path, sizeof(path), "%.*s/%s", PATH_MAX - JOURNAL_NAME_SIZE - 2, directory, name);
-	if ((index = fopen(path, "re")) == NULL)
+	if ((fd = open_regular(directory, extent.number, "index", path)) == -1)
 		return MESSAGE_NO_NUMBER;
+	if ((index = fdopen(fd, "r")) == NULL) {
+		close(fd);
+		return MESSAGE_NO_NUMBER;
+	}
 	while (fgets(line, sizeof(line), index) != NULL)
 		if (sscanf(line, "block %*u %*u %*u %*x %" SCNd64, &time_us) == 1)
 			break;

@@ -998,6 +998,28 @@ test_no_file(void **state)
 	}
 }
 
+/* a FIFO in the place of the first index keeps nobody waiting for a writer */
+static void
+test_oldest_no_file(void **state)
+{
+	struct text blocks[BLOCKS];
+	char path[PATH_MAX];
+	struct helper h;
+	size_t b;
+
+	(void)state;
+	make_journal(blocks);
+	delete(1, "index");
+	path_of(path, 1, "index");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	helper_start(&h);
+	helper_opened(&h);
+	assert_true(journal_reader_oldest_us(h.journal, directory) == MESSAGE_NO_NUMBER);
+	helper_kill(&h, false);
+	for (b = 0; b < BLOCKS; b++)
+		text_free(&blocks[b]);
+}
+
 /* the number of a segment that was lost but for its index is not used again */
 static void
 test_last_data_missing(void **state)
@@ -1147,7 +1169,7 @@ main(void)
 		EACH(test_torn_index), EACH(test_zeroes), EACH(test_flipped_bit), EACH(test_two_flipped_bits), EACH(test_truncated),
 		EACH(test_empty_segment), EACH(test_missing_segment), EACH(test_missing_data), EACH(test_missing_index),
 		EACH(test_missing_index_flipped_bit),
-		EACH(test_no_file), EACH(test_last_data_missing), EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
+		EACH(test_no_file), EACH(test_oldest_no_file), EACH(test_last_data_missing), EACH(test_damaged_index), EACH(test_random_damage), EACH(test_longest_lines),
 	};
 
 	log_threshold(LOG_LEVEL_ERROR);
