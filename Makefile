@@ -5,7 +5,7 @@
 #	make check-unit		the fast part, no server
 #	make demo		see it work on real BGP data (installs what is missing)
 #	make install		PREFIX=/usr/local DESTDIR=
-#	make asan | lint | fuzz | bench | clean
+#	make asan | tsan | lint | fuzz | afl | bench | clean
 
 PREFIX	?= /usr/local
 DESTDIR	?=
@@ -93,6 +93,18 @@ asan: deps
 	+@$(MAKE) --no-print-directory $(ASAN_TARGET) BUILD=build/asan PROGRAM=build/asan/exabgp-pg \
 	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 
+# the threads under ThreadSanitizer: their unit tests, and kill -9 of helper and server while lines flow
+TSAN_REPORT = $(CURDIR)/build/tsan/report
+tsan: deps
+	+@$(MAKE) --no-print-directory tsan-run BUILD=build/tsan PROGRAM=build/tsan/exabgp-pg \
+	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE=-fsanitize=thread
+
+tsan-run: $(PROGRAM) $(BUILD)/unit/test_intake $(BUILD)/unit/test_journal
+	@rm -f $(TSAN_REPORT).*
+	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=log_path=$(TSAN_REPORT); \
+	    $(BUILD)/unit/test_intake && $(BUILD)/unit/test_journal && test/faults.sh
+	@! cat $(TSAN_REPORT).* 2>/dev/null
+
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
@@ -139,4 +151,4 @@ install: $(PROGRAM)
 clean:
 	rm -rf build exabgp-pg
 
-.PHONY: all deps check check-all check-unit asan fuzz fuzz-all bench demo demo-stop lint install clean
+.PHONY: all deps check check-all check-unit asan tsan tsan-run fuzz fuzz-all afl bench demo demo-stop lint install clean
