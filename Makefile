@@ -120,6 +120,21 @@ fuzz: deps
 fuzz-all: $(FUZZERS)
 	@test/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
+# the same targets under AFL++, each for AFL_SECONDS
+AFL_SECONDS ?= 60
+AFL_FUZZERS = $(patsubst test/fuzz/%.c,build/afl/%,$(wildcard test/fuzz/fuzz_*.c))
+
+build/afl/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h) $(wildcard test/fuzz/*.h)
+	@mkdir -p $(@D)
+	AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer \
+	    -o $@ $< $(SOURCES) $(ALL_LIBS)
+
+afl: deps
+	+@$(MAKE) --no-print-directory afl-all
+
+afl-all: $(AFL_FUZZERS)
+	@test/fuzz/run afl $(AFL_SECONDS) $(AFL_FUZZERS)
+
 bench: deps
 	+@$(MAKE) --no-print-directory $(PROGRAM)
 	@test/bench/run
@@ -151,4 +166,4 @@ install: $(PROGRAM)
 clean:
 	rm -rf build exabgp-pg
 
-.PHONY: all deps check check-all check-unit asan tsan tsan-run fuzz fuzz-all afl bench demo demo-stop lint install clean
+.PHONY: all deps check check-all check-unit asan tsan tsan-run fuzz fuzz-all afl afl-all bench demo demo-stop lint install clean
