@@ -89,7 +89,7 @@ struct journal {
 	size_t		 segments_count;
 	size_t		 segments_size;
 	struct journal_position released;
-	struct buf	 notes;		/* texts to be written, each with its NUL */
+	struct buf	 notes;		/* "TIME TEXT" to be written, each with its NUL */
 	/* what is not on the disk yet: the segments from this one on */
 	pthread_cond_t	 sync_wake;	/* for the syncing thread */
 	pthread_cond_t	 sync_done;	/* for the writing thread */
@@ -650,7 +650,7 @@ write_gap(struct journal *j)
 static bool
 write_note(struct journal *j, const char *text)
 {
-	char line[JOURNAL_NOTE_SIZE + 64];
+	char line[JOURNAL_NOTE_SIZE + 96];
 	uint64_t bytes, index_bytes;
 	int n;
 
@@ -658,7 +658,7 @@ write_note(struct journal *j, const char *text)
 	bytes = segment_last(j)->bytes;
 	index_bytes = segment_last(j)->disk_bytes - bytes;
 	pthread_mutex_unlock(&j->lock);
-	n = snprintf(line, sizeof(line), "resync %" PRIu64 " %" PRId64 " %s\n", bytes, clock_wall_us(), text);
+	n = snprintf(line, sizeof(line), "resync %" PRIu64 " %s\n", bytes, text);
 	if (write_all(j->index_fd, line, (size_t)n) == -1) {
 		undo(j, bytes, index_bytes);
 		log_warn("could not note in the journal: %s", text);
@@ -1132,9 +1132,13 @@ journal_unclean(struct journal *j)
 void
 journal_note(struct journal *j, const char *text)
 {
+	char note[JOURNAL_NOTE_SIZE + 32];
+	/* now: what it asks for may be answered before it is written */
+	int n = snprintf(note, sizeof(note), "%" PRId64 " %s", clock_wall_us(), text);
+
 	pthread_mutex_lock(&j->lock);
 	if (strlen(text) < JOURNAL_NOTE_SIZE)
-		buf_add(&j->notes, text, strlen(text) + 1);
+		buf_add(&j->notes, note, (size_t)n + 1);
 	pthread_mutex_unlock(&j->lock);
 }
 
