@@ -28,6 +28,7 @@ SOURCES	= \
 	src/decode_attributes.c \
 	src/decode_nlri.c \
 	src/dialect.c \
+	src/follow.c \
 	src/inet.c \
 	src/intake.c \
 	src/journal.c \

@@ -34,6 +34,18 @@ CREATE TABLE IF NOT EXISTS bgp.late_day (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE bgp.late_day IS 'days to which rows were added after their end, and the last transaction that did';
 
+-- When the state of a peer was uncertain: bgp.peer.stale_since as it was.
+CREATE TABLE IF NOT EXISTS bgp.peer_stale (
+	peer_id		int NOT NULL,
+	from_ts		timestamptz NOT NULL,
+	to_ts		timestamptz
+);
+CREATE INDEX IF NOT EXISTS peer_stale_peer ON bgp.peer_stale (peer_id, from_ts);
+COMMENT ON TABLE bgp.peer_stale IS 'when lines of a peer may have been missed, until its session restarted or a resync ended (to_ts NULL: not yet)';
+INSERT INTO bgp.peer_stale (peer_id, from_ts)
+SELECT p.peer_id, p.stale_since FROM bgp.peer p
+WHERE p.stale_since IS NOT NULL AND NOT EXISTS (SELECT FROM bgp.peer_stale s WHERE s.peer_id = p.peer_id);
+
 -- bgp.batch_note: what ingest_commit says of the rows of its batch, by peer; NULL: a peer without rows.
 CREATE OR REPLACE FUNCTION bgp.batch_note(from_seq bigint, to_seq bigint, peer_ids int[],
     from_ts timestamptz[], to_ts timestamptz[])
@@ -85,6 +97,14 @@ BEGIN
 	WHERE i.journal_id = $1;
 	IF cardinality($14) > 0 THEN
 		PERFORM bgp.batch_note(from_seq, $8, $14, $24, $25);
+		IF array_remove($21, NULL) <> '{}' THEN
+			UPDATE bgp.peer_stale s SET to_ts = coalesce(u.since, u.seen)
+			FROM unnest($14, $15, $19, $21) AS u (id, seen, since, stale)
+			WHERE s.peer_id = u.id AND s.to_ts IS NULL AND u.stale = '-infinity';
+			INSERT INTO bgp.peer_stale (peer_id, from_ts)
+			SELECT u.id, u.stale FROM unnest($14, $21) AS u (id, stale) JOIN bgp.peer p ON p.peer_id = u.id
+			WHERE isfinite(u.stale) AND p.stale_since IS NULL;
+		END IF;
 		UPDATE bgp.peer p
 		SET last_seen = greatest(p.last_seen, u.seen),
 		    exabgp_pid = coalesce(u.pid, p.exabgp_pid),
@@ -344,13 +364,16 @@ COMMENT ON FUNCTION bgp.day_start(date) IS 'the moment at which a UTC day begins
 
 -- bgp.rib_base_find: the newest valid base of a peer that is not after this moment.
 CREATE OR REPLACE FUNCTION bgp.rib_base_find(peer_id int, at timestamptz) RETURNS date
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT b.day FROM bgp.rib_base_day b
-	WHERE b.peer_id = $1 AND bgp.day_start(b.day) <= $2
-	  AND NOT EXISTS (SELECT FROM bgp.late_day l
-	    WHERE l.peer_id = $1 AND l.day < b.day AND NOT pg_visible_in_snapshot(l.xid, b.seen)
-	      AND l.day >= coalesce((SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1), '-infinity'))
-	ORDER BY b.day DESC LIMIT 1
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN (SELECT b.day FROM bgp.rib_base_day b
+	    WHERE b.peer_id = $1 AND b.day <= CASE WHEN isfinite($2) THEN ($2 AT TIME ZONE 'UTC')::date ELSE $2::date END
+	      AND NOT EXISTS (SELECT FROM bgp.late_day l
+		WHERE l.peer_id = $1 AND l.day < b.day AND NOT pg_visible_in_snapshot(l.xid, b.seen)
+		  AND l.day >= coalesce((SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1), '-infinity'))
+	    ORDER BY b.day DESC LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS 'day of the newest base state of a peer that is right, or NULL';
 
@@ -367,8 +390,10 @@ DECLARE
 	condition	text := format('ts <= %L', at);
 	filter		text := '';
 	chunks		text := '';
-	base		text := '(SELECT (NULL::bgp.rib_base_route).* WHERE false)';
+	base		text := 'SELECT (NULL::bgp.rib_base_route).* WHERE false';
 	sweeps		text;
+	columns		text := 'since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, ' || bgp.rib_attributes();
+	has_events	boolean := true;
 BEGIN
 	SELECT s.ts, s.seq INTO wipe FROM bgp.session_log s
 	WHERE s.peer_id = rib_sql.peer_id AND s.event IN ('up', 'down') AND s.ts >= from_ts AND s.ts <= at
@@ -394,24 +419,31 @@ BEGIN
 		    exact, base_day, peer_id);
 	END IF;
 	IF base_day IS NOT NULL THEN
-		base := format('(SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L AND b.peer_id = %s%s%s)',
+		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L AND b.peer_id = %s%s%s',
 		    base_day, peer_id, chunks, CASE WHEN filter <> '' THEN ' AND left(u.qualifier, 1) <> ''*''' END ||
 		    replace(filter, ' AND prefix', ' AND u.prefix'));
 	END IF;
-	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, at)) THEN
+	IF EXISTS (SELECT FROM bgp.session_log s
+	    WHERE s.peer_id = rib_sql.peer_id AND s.event = 'refresh' AND s.ts >= from_ts AND s.ts <= at) THEN
 		sweeps := format('bgp.rib_sweeps(%s, %L, %L)', peer_id, from_ts, at);
+	ELSIF filter <> '' THEN
+		-- of a few prefixes there is often nothing since the day began: then the base says it all
+		EXECUTE format('SELECT EXISTS (%s)', bgp.rib_events(peer_id, condition || filter)) INTO has_events;
+		IF NOT has_events THEN
+			RETURN format('SELECT %s FROM (%s) b', columns, base);
+		END IF;
 	END IF;
 	RETURN format($f$
-	    WITH f AS MATERIALIZED (%1$s)
+	    WITH b AS %6$s MATERIALIZED (%4$s), f AS MATERIALIZED (%1$s)
 	    SELECT last_since AS since, last_first AS first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, %2$s
 	    FROM f AS r WHERE kind = 'A' %3$s
 	    UNION ALL
-	    SELECT since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, %2$s FROM %4$s AS r
+	    SELECT %5$s FROM b AS r
 	    WHERE NOT EXISTS (SELECT FROM f WHERE f.prefix = r.prefix AND f.path_id = r.path_id AND f.qualifier = r.qualifier) %3$s$f$,
-	    bgp.rib_fold(bgp.rib_events(peer_id, condition || filter), base || ' AS b', sweeps), bgp.rib_attributes(),
+	    bgp.rib_fold(bgp.rib_events(peer_id, condition || filter), 'b', sweeps), bgp.rib_attributes(),
 	    CASE WHEN sweeps IS NOT NULL THEN format($f$AND NOT EXISTS (SELECT FROM %s s
 		WHERE s.family = bgp.rib_family(r.family, r.prefix) AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq))$f$, sweeps) END,
-	    base);
+	    base, columns, CASE WHEN filter = '' THEN 'NOT' END);
 END
 $$;
 COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
@@ -679,7 +711,7 @@ COMMENT ON COLUMN bgp.rib.first_announced IS 'since when it has been there witho
 COMMENT ON COLUMN bgp.rib.stale IS 'lines of the peer may have been missed since it was announced: it may be gone or changed';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
-GRANT SELECT ON bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer,
+GRANT SELECT ON bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
     bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,

@@ -203,6 +203,7 @@ on_ready(void *arg)
 		if (b->rows[BATCH_GAPS] > 0)
 			l->stats.gap_us = l->stats.commit_us;
 		journal_release(l->journal, &b->to.journal);
+		l->config.on_commit(l->config.arg);
 		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
 			l->row_limit *= 2;
 			if (l->row_limit > l->config.batch_rows)
