@@ -255,7 +255,7 @@ CREATE INDEX IF NOT EXISTS session_log_state ON bgp.session_log (peer_id, ts) WH
 CREATE OR REPLACE FUNCTION bgp.rib_events(peer_id int, condition text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$SELECT coalesce(prefix, '::/0') AS prefix, coalesce(path_id, -1) AS path_id,
-	    bgp.route_qualifier(family, prefix, rd, nlri) AS qualifier, kind, ts, seq, ts AS since, ts AS first_announced,
+	    bgp.route_qualifier(family, prefix, rd, nlri) AS qualifier, kind, ts, seq,
 	    hash_record_extended(ROW(next_hop, labels, path, as_path, origin, med, local_pref, communities, large_communities,
 		ext_communities, aggregator, atomic_aggregate, attributes, nlri), 0) AS attributes_hash, %s
 	    FROM bgp.%I WHERE %s$f$, bgp.rib_attributes(),
@@ -263,29 +263,31 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'false' ELSE $2 END)
 $$;
 
--- bgp.rib_fold: the SQL of the last event of each route that has events, the routes that
--- were there before (base) taken as events: kind W if it is gone; since, first_announced as
--- they result.  sweeps: SQL of bgp.rib_sweeps, or NULL if there are none.
+-- bgp.rib_fold: the SQL of the last event of each route that has events: kind W if it is gone;
+-- last_since, last_first: since and first_announced as they result.  base: how to join l, the
+-- events, of which is_first is the first of its route, to b, the routes that were there before.
+-- sweeps: a call of bgp.rib_sweeps, or NULL if there are none.
 CREATE OR REPLACE FUNCTION bgp.rib_fold(events text, base text, sweeps text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$
-	WITH e AS MATERIALIZED (%1$s)
 	SELECT * FROM (
-	    SELECT l.*, max(CASE WHEN begins OR attributes_hash <> was_hash THEN since END) OVER w AS last_since,
-		max(CASE WHEN begins THEN first_announced END) OVER w AS last_first
+	    SELECT l.*, max(CASE WHEN begins OR attributes_hash <> was_hash THEN ts WHEN is_first THEN b_since END) OVER w AS last_since,
+		max(CASE WHEN begins THEN ts WHEN is_first THEN b_first END) OVER w AS last_first
 	    FROM (SELECT l.*, was IS DISTINCT FROM 'A' %3$s AS begins
-		FROM (SELECT x.*, lag(kind) OVER w AS was, lag(attributes_hash) OVER w AS was_hash,
-			lag(ts) OVER w AS was_ts, lag(seq) OVER w AS was_seq, lead(kind) OVER w IS NULL AS is_last
-		    FROM (SELECT * FROM e UNION ALL
-			SELECT prefix, path_id, qualifier, 'A', b.ts, b.seq, b.since, b.first_announced, b.attributes_hash, %4$s
-			FROM (SELECT DISTINCT prefix, path_id, qualifier FROM e) k JOIN %2$s
-			    USING (prefix, path_id, qualifier)) x
-		    WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l) l
+		FROM (SELECT l.*, b.since AS b_since, b.first_announced AS b_first,
+			CASE WHEN is_first THEN CASE WHEN b.ts IS NOT NULL THEN 'A'::"char" END ELSE lag_kind END AS was,
+			CASE WHEN is_first THEN b.attributes_hash ELSE lag_hash END AS was_hash,
+			CASE WHEN is_first THEN b.ts ELSE lag_ts END AS was_ts, CASE WHEN is_first THEN b.seq ELSE lag_seq END AS was_seq
+		    FROM (SELECT e.*, lag(kind) OVER w AS lag_kind, lag(attributes_hash) OVER w AS lag_hash,
+			    lag(ts) OVER w AS lag_ts, lag(seq) OVER w AS lag_seq,
+			    lag(kind) OVER w IS NULL AS is_first, lead(kind) OVER w IS NULL AS is_last
+			FROM (%1$s) e
+			WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l
+		    LEFT JOIN %2$s) l) l
 	    WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l
 	WHERE is_last$f$, $1, $2, CASE WHEN $3 IS NULL THEN '' ELSE format($f$
 		    OR EXISTS (SELECT FROM %s s WHERE s.family = bgp.rib_family(l.family, l.prefix)
-			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq) AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END,
-	    regexp_replace(bgp.rib_attributes(), '(\w+)', 'b.\1', 'g'))
+			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq) AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END)
 $$;
 
 -- bgp.rib_entry_create: the leaf of a peer's routes, if it is missing.
@@ -440,7 +442,9 @@ BEGIN
 	    UNION ALL
 	    SELECT %5$s FROM b AS r
 	    WHERE NOT EXISTS (SELECT FROM f WHERE f.prefix = r.prefix AND f.path_id = r.path_id AND f.qualifier = r.qualifier) %3$s$f$,
-	    bgp.rib_fold(bgp.rib_events(peer_id, condition || filter), 'b', sweeps), bgp.rib_attributes(),
+	    bgp.rib_fold(bgp.rib_events(peer_id, condition || filter),
+		'b ON l.is_first AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier', sweeps),
+	    bgp.rib_attributes(),
 	    CASE WHEN sweeps IS NOT NULL THEN format($f$AND NOT EXISTS (SELECT FROM %s s
 		WHERE s.family = bgp.rib_family(r.family, r.prefix) AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq))$f$, sweeps) END,
 	    base, columns, CASE WHEN filter = '' THEN 'NOT' END);
@@ -579,7 +583,11 @@ BEGIN
 		ON CONFLICT (prefix, path_id, qualifier) DO UPDATE
 		SET (since, first_announced, %3$s) = ROW (excluded.since, excluded.first_announced, %5$s))
 	    SELECT count(*) FROM f$f$,
-	    bgp.rib_fold(bgp.rib_events(peer_id, condition), format('bgp.%I AS b', leaf), sweeps), leaf, columns, peer_id,
+	    bgp.rib_fold(bgp.rib_events(peer_id, condition),
+		-- LIMIT: by the index, whatever the planner thinks of the size of the table
+		format('LATERAL (SELECT b.since, b.first_announced, b.ts, b.seq, b.attributes_hash FROM bgp.%I b WHERE l.is_first
+		    AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier LIMIT 1) b ON true', leaf), sweeps),
+	    leaf, columns, peer_id,
 	    regexp_replace(columns, '(\w+)', 'excluded.\1', 'g')) INTO n;
 	IF sweeps IS NOT NULL THEN
 		EXECUTE format('DELETE FROM bgp.%I r USING %s s
@@ -709,6 +717,38 @@ COMMENT ON COLUMN bgp.rib.ts IS 'when it was last announced, changed or not';
 COMMENT ON COLUMN bgp.rib.since IS 'when this route with exactly these attributes arrived';
 COMMENT ON COLUMN bgp.rib.first_announced IS 'since when it has been there without interruption';
 COMMENT ON COLUMN bgp.rib.stale IS 'lines of the peer may have been missed since it was announced: it may be gone or changed';
+
+-- bgp.ingest_status, with how far behind those are who follow the log.
+CREATE OR REPLACE VIEW bgp.ingest_status AS
+SELECT i.collector,
+    max(i.last_commit) AS last_commit,
+    coalesce(max(now() - i.oldest_pending), interval '0') AS lag,
+    sum(i.journal_bytes)::bigint AS journal_bytes,
+    sum(i.rows_total)::bigint AS rows_total,
+    sum(i.errors_total)::bigint AS errors_total,
+    sum(i.gaps_total)::bigint AS gaps_total,
+    now() - max(i.last_commit) AS since_commit,
+    CASE
+    WHEN max(i.last_commit) IS NULL THEN 'new'
+    WHEN bool_or(i.oldest_pending IS NOT NULL AND i.last_commit < now() - interval '1 minute') THEN 'stalled'
+    WHEN bool_or(i.oldest_pending < now() - interval '1 minute') THEN 'behind'
+    WHEN (array_agg(s.event = 'stop' AND s.seq = i.seq ORDER BY i.last_commit DESC NULLS LAST))[1] THEN 'stopped'
+    WHEN max(i.last_commit) < now() - interval '1 minute' THEN 'quiet'
+    ELSE 'loading'
+    END AS helper,
+    (SELECT count(*) FROM bgp.peer p WHERE p.collector = i.collector AND p.state = 'up') AS peers_up,
+    (SELECT count(*) FROM bgp.peer p WHERE p.collector = i.collector) AS peers,
+    (SELECT coalesce(now() - min(b.queued_at), interval '0') FROM bgp.batch_pending b JOIN bgp.peer p USING (peer_id)
+	WHERE p.collector = i.collector AND b.consumer = 'rib') AS rib_lag,
+    (SELECT coalesce(now() - min(b.queued_at), interval '0') FROM bgp.batch_pending b JOIN bgp.peer p USING (peer_id)
+	WHERE p.collector = i.collector AND b.consumer = 'hunt') AS hunt_lag
+FROM bgp.ingest_position i
+LEFT JOIN LATERAL (SELECT l.event, l.seq FROM bgp.session_log l
+    WHERE l.peer_id IS NULL AND l.collector = i.collector AND l.event IN ('start', 'stop')
+    ORDER BY l.ts DESC, l.seq DESC LIMIT 1) s ON true
+GROUP BY i.collector;
+COMMENT ON COLUMN bgp.ingest_status.rib_lag IS 'age of the oldest committed batch that bgp.rib does not show yet';
+COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed batch that no rule was applied to yet';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT SELECT ON bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,

@@ -44,8 +44,8 @@ report(struct follow *f, const char *message)
 	memcpy(why, message, length);
 	why[length] = '\0';
 	if (log_repeat_due(&f->trouble))
-		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far", f->config.name, why,
-		    f->trouble.count);
+		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
+		    f->config.name, why, f->trouble.count);
 }
 
 static bool
@@ -65,7 +65,8 @@ connected(struct follow *f)
 		return false;
 	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
 	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error; SET synchronous_commit = off");
+	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
+	    " SET synchronous_commit = off");
 	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 	PQclear(res);
 	return ok;
@@ -112,12 +113,14 @@ run(struct follow *f)
 		disconnect(f);
 		return OUTCOME_FAILED;
 	}
-	res = PQexecParams(f->conn, f->config.statement, f->config.parameter != NULL, NULL, &f->config.parameter, NULL, NULL, 0);
+	res = PQexecParams(f->conn, f->config.statement, f->config.parameter != NULL, NULL, &f->config.parameter,
+	    NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1)
 		outcome = failure(f, res);
 	else {
 		if (f->trouble.count > 0)
-			log_info("%s is kept up to date again after %llu failures", f->config.name, f->trouble.count);
+			log_info("%s is kept up to date again after %llu failures", f->config.name,
+			    f->trouble.count);
 		log_repeat_reset(&f->trouble);
 		f->retry_ms = f->conflicts = 0;
 		outcome = strtoll(PQgetvalue(res, 0, 0), NULL, 10) > 0 ? OUTCOME_MORE : OUTCOME_NOTHING;
