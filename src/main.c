@@ -49,8 +49,7 @@ struct helper {
 	struct options	 options;
 	uv_loop_t	 loop;
 	uv_async_t	 journal_changed;
-	uv_signal_t	 sigterm;
-	uv_signal_t	 sigint;
+	uv_async_t	 terminate;
 	uv_signal_t	 sigusr1;
 	uv_timer_t	 deadline;
 	uv_timer_t	 metrics_timer;
@@ -71,7 +70,10 @@ struct helper {
 	int		 status;
 };
 
+/* for signal handlers */
 static volatile sig_atomic_t alarm_status = EX_TEMPFAIL;
+static volatile sig_atomic_t term_signal;
+static uv_async_t *volatile term_async;		/* NULL: there is nothing to end */
 
 static void	on_deadline(uv_timer_t *);
 
@@ -119,8 +121,8 @@ leave(struct helper *h, int status)
 		uv_unref((uv_handle_t *)&h->metrics_timer);	/* the loop does not wait for it */
 	}
 	uv_close((uv_handle_t *)&h->journal_changed, NULL);
-	uv_close((uv_handle_t *)&h->sigterm, NULL);
-	uv_close((uv_handle_t *)&h->sigint, NULL);
+	term_async = NULL;
+	uv_close((uv_handle_t *)&h->terminate, NULL);
 	uv_close((uv_handle_t *)&h->sigusr1, NULL);
 	uv_close((uv_handle_t *)&h->deadline, NULL);
 	for (i = 0; i < FOLLOWERS; i++)
@@ -261,17 +263,32 @@ on_alarm(int signal)
 	_exit(alarm_status);
 }
 
+/* the loop may be held up, as by a name server that does not answer: its end does not depend on it */
 static void
-on_terminate(uv_signal_t *handle, int signal)
+on_term_signal(int signal)
 {
 	static const struct itimerval alarm = { .it_value = { TERM_ALARM_MS / 1000, TERM_ALARM_MS % 1000 * 1000 } };
-	struct helper *h = handle->data;
+	uv_async_t *async = term_async;
+	int error = errno;
+
+	if (term_signal == 0) {
+		term_signal = signal;
+		setitimer(ITIMER_REAL, &alarm, NULL);
+		if (async != NULL)
+			uv_async_send(async);
+	}
+	errno = error;
+}
+
+static void
+on_terminate(uv_async_t *async)
+{
+	struct helper *h = async->data;
 
 	if (h->term_ms != 0)
 		return;
-	log_info("ending on signal %d", signal);
+	log_info("ending on signal %d", (int)term_signal);
 	h->term_ms = clock_monotonic_ms();
-	setitimer(ITIMER_REAL, &alarm, NULL);
 	intake_finish(h->intake, TERM_STDIN_MS);
 	loader_hurry(h->loader, false);
 	uv_timer_start(&h->deadline, on_deadline, TERM_LAST_MS, 0);
@@ -313,18 +330,18 @@ set_up(struct helper *h)
 		    .pause_ms = 200 },
 		{ .name = "hunt.finding", .statement = "SELECT hunt.scan()", .optional = true, .pause_ms = 50 } };
 	size_t i;
+	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 
 	if (uv_loop_init(&h->loop) != 0 || uv_async_init(&h->loop, &h->journal_changed, on_journal_changed) != 0 ||
-	    uv_signal_init(&h->loop, &h->sigterm) != 0 || uv_signal_init(&h->loop, &h->sigint) != 0 ||
+	    uv_async_init(&h->loop, &h->terminate, on_terminate) != 0 ||
 	    uv_signal_init(&h->loop, &h->sigusr1) != 0 || uv_timer_init(&h->loop, &h->deadline) != 0 ||
 	    uv_timer_init(&h->loop, &h->metrics_timer) != 0) {
 		log_error("could not set up the event loop");
 		return -1;
 	}
-	h->journal_changed.data = h->sigterm.data = h->sigint.data = h->sigusr1.data = h->deadline.data =
-	    h->metrics_timer.data = h;
-	if (uv_signal_start(&h->sigterm, on_terminate, SIGTERM) != 0 ||
-	    uv_signal_start(&h->sigint, on_terminate, SIGINT) != 0 ||
+	h->journal_changed.data = h->terminate.data = h->sigusr1.data = h->deadline.data = h->metrics_timer.data = h;
+	term_async = &h->terminate;
+	if (sigaction(SIGTERM, &term, NULL) == -1 || sigaction(SIGINT, &term, NULL) == -1 ||
 	    uv_signal_start(&h->sigusr1, on_statistics, SIGUSR1) != 0) {
 		log_error("could not set up signals");
 		return -1;
@@ -356,7 +373,7 @@ print(const struct options *o)
 	int status;
 
 	if (intake == NULL)
-		return EX_OSERR;
+		return EX_TEMPFAIL;
 	status = print_run(intake, o->collector);
 	if (status == EX_OK)
 		intake_free(intake);
@@ -391,7 +408,9 @@ main(int argc, char **argv)
 	/* only SIGTERM and SIGINT end a helper */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGUSR1, &ignore, NULL);	/* until there are statistics */
 	sigaction(SIGUSR2, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);	/* writing fails instead */
 	sigaction(SIGALRM, &alarmed, NULL);
 	if (h->options.print)
 		return print(&h->options);
@@ -404,7 +423,7 @@ main(int argc, char **argv)
 	h->lossless = is_regular_file(STDIN_FILENO);
 	h->may_resync = h->options.resync && resync_possible();
 	if (set_up(h) == -1)
-		return EX_OSERR;
+		return EX_TEMPFAIL;
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_close((uv_handle_t *)&h->metrics_timer, NULL);
 	uv_run(&h->loop, UV_RUN_NOWAIT);
