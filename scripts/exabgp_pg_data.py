@@ -153,10 +153,13 @@ def encoding_of(options):
     return "ascii"
 
 
-def _field(value):
-    if value is None:
-        return r"\N"
-    return str(value).replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+_escapes = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _row(values):
+    """A line of COPY's text format."""
+    return "\t".join([r"\N" if v is None else str(v) if type(v) is int else v if v.isascii() and v.isprintable() and "\\" not in v
+                      else v.translate(_escapes) for v in values])
 
 
 def replace(options, source, data_time, tables):
@@ -166,7 +169,7 @@ def replace(options, source, data_time, tables):
     for name, columns, rows, statement in tables:
         script.append(f"CREATE TEMP TABLE {name} (LIKE hunt.{name}) ON COMMIT DROP;")
         script.append(f"COPY pg_temp.{name} ({columns}) FROM STDIN;")
-        script.extend("\t".join(map(_field, row)) for row in rows)
+        script.extend(map(_row, rows))
         script.append("\\.")
         script.append(f"ANALYZE pg_temp.{name};")
         if statement:
