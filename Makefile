@@ -161,6 +161,7 @@ install: $(PROGRAM)
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new
 	mv -f $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new $(DESTDIR)$(PREFIX)/bin/exabgp-pg
 	install -m 755 $(wildcard scripts/exabgp-pg-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard scripts/*.py) $(DATA)
 	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
 	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
