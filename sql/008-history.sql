@@ -141,6 +141,13 @@ $$;
 COMMENT ON FUNCTION bgp.peer_diff(int, int, timestamptz, cidr) IS
     'routes that only one of two peers held at a moment (only-left, only-right), or that differ, and in what';
 
+-- bgp.event_order: sorts events of a peer, also by aggregates, of which there are none of two columns.
+CREATE OR REPLACE FUNCTION bgp.event_order(ts timestamptz, seq bigint) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT ARRAY[(extract(epoch FROM $1) * 1000000)::bigint, $2]
+$$;
+COMMENT ON FUNCTION bgp.event_order(timestamptz, bigint) IS 'what events of a peer are sorted by: microseconds, order of arrival';
+
 -- bgp.path_history: what each peer said of exactly this prefix, one row a state: the one at
 -- the beginning, then each change.  state: announced, withdrawn, session (the session ended or
 -- began anew), refreshed away (not among the routes that the peer sent again).
@@ -171,9 +178,9 @@ BEGIN
 		    SELECT k.prefix, k.path_id, k.qualifier, 'R', s.end_ts, s.end_seq, s.end_ts, NULL, %4$s, s.begin_ts, s.begin_seq
 		    FROM k, bgp.rib_sweeps(%5$s, %6$L, %7$L) s WHERE s.family = bgp.rib_family(k.family, k.prefix)),
 		z AS (SELECT * FROM (
-		    SELECT y.*, max(y.ts) FILTER (WHERE y.kind = 'A') OVER w AS announced FROM y
+		    SELECT y.*, max(bgp.event_order(y.ts, y.seq)) FILTER (WHERE y.kind = 'A') OVER w AS announced FROM y
 		    WINDOW w AS (PARTITION BY y.path_id, y.qualifier ORDER BY y.ts, y.seq)) y
-		    WHERE y.kind <> 'R' OR y.announced < y.sweep_ts),
+		    WHERE y.kind <> 'R' OR y.announced < bgp.event_order(y.sweep_ts, y.sweep_seq)),
 		c AS (SELECT * FROM (
 		    SELECT z.*, lag(z.kind) OVER w AS was, lag(z.attributes_hash) OVER w AS was_hash FROM z
 		    WINDOW w AS (PARTITION BY z.path_id, z.qualifier ORDER BY z.ts, z.seq)) z
@@ -203,7 +210,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb), bgp.route_qualifier(text, cidr, text, jsonb),
     bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text), bgp.rib_fold(text, text, text),
     bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[]), bgp.rib_projection(text, text),
-    bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
+    bgp.event_order(timestamptz, bigint), bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
     bgp.lookup(inet, timestamptz), bgp.route_differences(bgp.rib, bgp.rib),
     bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]), bgp.rib_diff(timestamptz, timestamptz, cidr, int[]),
     bgp.peer_diff(int, int, timestamptz, cidr), bgp.path_history(cidr, timestamptz, timestamptz)
