@@ -83,8 +83,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN a.next_hop IS DISTINCT FROM b.next_hop THEN 'next_hop' END,
 	    CASE WHEN (a.communities, a.large_communities, a.ext_communities)
 		IS DISTINCT FROM (b.communities, b.large_communities, b.ext_communities) THEN 'communities' END,
-	    CASE WHEN (a.origin, a.med, a.local_pref, a.aggregator, a.atomic_aggregate, a.labels, a.attributes)
-		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels, b.attributes)
+	    CASE WHEN (a.origin, a.med, a.local_pref, a.aggregator, a.atomic_aggregate, a.labels, a.attributes, a.nlri)
+		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels, b.attributes, b.nlri)
 		THEN 'attributes' END], NULL), '{}')
 $$;
 COMMENT ON FUNCTION bgp.route_differences(bgp.rib, bgp.rib) IS
