@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Writes lines of ExaBGP 4.2 that make it hard to know what a peer holds.
 
-    rib_lines.py LINES --seed N [--peers N] [--net N] [--from SECONDS] [--days N] [--pid N] [--disorder]
+    rib_lines.py LINES --seed N [--peers N] [--net N] [--from SECONDS] [--days N] [--pid N] [--disorder] [--routes]
 
 Few prefixes and few moments, so that much happens to each prefix, and much at the same
 microsecond, also at midnight (UTC) and just before and after it; ADD-PATH, IPv6, MPLS VPN,
 EVPN and flow routes; sessions that go down, that come up without having gone down, that are
 refreshed in whole and in part.  Each peer's time runs on (with --disorder not even that),
 that of others beside it goes its own way.
---net: third octet of the peers' addresses, which tells collectors apart.
+--net: third octet of the peers' addresses, which tells collectors apart.  --routes: no sessions.
 """
 import argparse
 import json
@@ -23,6 +23,7 @@ parser.add_argument("--from", dest="start", type=int, default=1709164800)  # 202
 parser.add_argument("--days", type=int, default=3)
 parser.add_argument("--pid", type=int, default=4242)
 parser.add_argument("--disorder", action="store_true")
+parser.add_argument("--routes", action="store_true")
 options = parser.parse_args()
 rng = random.Random(options.seed)
 
@@ -125,8 +126,8 @@ class Peer:
     def body(self):
         if self.waiting:
             return self.waiting.pop(0)
-        what = rng.random()
-        family = rng.choice(FAMILIES[:5] + FAMILIES[5:])
+        what = 1 if options.routes else rng.random()
+        family = rng.choice(FAMILIES)
         if what < 0.01:
             return self.state("down")
         if what < 0.02:  # a down that was missed, or not
