@@ -20,7 +20,7 @@ DECLARE
 	id	int;
 BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
-	    WHERE (peer_ids IS NULL OR p.peer_id = ANY (peer_ids)) AND (p.first_seen IS NULL OR p.first_seen <= at) ORDER BY 1
+	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('CASE WHEN left(r.qualifier, 1) <> ''*'' THEN r.prefix END',
@@ -41,7 +41,7 @@ DECLARE
 	id	int;
 BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
-	    WHERE (peer_ids IS NULL OR p.peer_id = ANY (peer_ids)) AND (p.first_seen IS NULL OR p.first_seen <= at) ORDER BY 1
+	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('r.prefix', format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
@@ -161,7 +161,7 @@ LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit 
 DECLARE
 	id	int;
 BEGIN
-	FOR id IN SELECT p.peer_id FROM bgp.peer p WHERE p.first_seen IS NULL OR p.first_seen <= until ORDER BY 1 LOOP
+	FOR id IN SELECT p.peer_id FROM bgp.peer p ORDER BY 1 LOOP
 		RETURN QUERY EXECUTE format($f$
 		WITH x AS (	-- announcements and withdrawals, the state at the beginning first
 		    SELECT prefix, path_id, qualifier, 'A'::"char" AS kind, ts, seq, since AS at, attributes_hash, %1$s FROM (%2$s) b
