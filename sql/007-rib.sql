@@ -55,12 +55,14 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	FROM bgp.consumer c, unnest($3, $4, $5) AS u (id, from_ts, to_ts)
 	WHERE u.from_ts IS NOT NULL;
 
+	-- already shortly before the day's end: this transaction may yet commit after it, when the
+	-- base state of the next day is written
+	WITH t AS MATERIALIZED (SELECT date_trunc('day', (clock_timestamp() + interval '10 minutes') AT TIME ZONE 'UTC') AS today)
 	INSERT INTO bgp.late_day (peer_id, day, xid)
 	SELECT u.id, d::date, pg_current_xact_id()
-	FROM unnest($3, $4, $5) AS u (id, from_ts, to_ts),
+	FROM t, unnest($3, $4, $5) AS u (id, from_ts, to_ts),
 	    generate_series(date_trunc('day', u.from_ts AT TIME ZONE 'UTC'), u.to_ts AT TIME ZONE 'UTC', '1 day') d
-	WHERE u.from_ts < date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-	  AND d < date_trunc('day', now() AT TIME ZONE 'UTC')
+	WHERE u.from_ts < t.today AT TIME ZONE 'UTC' AND d < t.today
 	ON CONFLICT (peer_id, day) DO UPDATE SET xid = excluded.xid;
 $$;
 COMMENT ON FUNCTION bgp.batch_note(bigint, bigint, int[], timestamptz[], timestamptz[]) IS

@@ -191,7 +191,7 @@ class Checker:
                 if wanted(peer_id, key)]
 
     def expect(self, query, rows):
-        self.queries.append((query, rows))
+        self.queries.append((query, list(rows)))
 
     @staticmethod
     def canonical(row):
