@@ -623,8 +623,8 @@ COMMENT ON FUNCTION bgp.rib_late(int, bigint, bigint, timestamptz, timestamptz) 
 
 -- bgp.rib_follow: brings the routes of a collector's peers up to date with the log, some
 -- hundred thousand events at most; the number of batches dealt with, 0: there was nothing
--- left, or another session is at it.  In REPEATABLE READ, so that log and pending batches are
--- seen as of the same moment.
+-- left, -1: another session is at it, which may not see all that is committed now.  In
+-- REPEATABLE READ, so that log and pending batches are seen as of the same moment.
 CREATE OR REPLACE FUNCTION bgp.rib_follow(collector text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -638,7 +638,7 @@ BEGIN
 		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('bgp.rib_follow ' || $1, 0)) THEN
-		RETURN 0;
+		RETURN -1;
 	END IF;
 	FOR p IN
 		SELECT w.peer_id, bool_or(w.rebuild) AS rebuild

@@ -193,10 +193,25 @@ run_round() {
 	replayed "made anew" --log "$work/saved" --not-before $((first + 2 * 86400)) --more-since $((first + 2 * 86400)) --queries 1
 }
 
+# the helper that was there before is gone, its query is not
+others_at_it() {
+	psql -XAtq -c BEGIN -c "SELECT pg_advisory_xact_lock(hashtextextended('bgp.rib_follow alpha', 0))" \
+	    -c "SELECT pg_sleep(2)" -c COMMIT >/dev/null &
+	pids=($!)
+	wait_for 10 sql_true "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')"
+	python3 test/lib/rib_lines.py 50 --from "$first" --seed "$seed" --pid 4247 >"$work/alpha.6"
+	load alpha "$work/alpha.6"
+	is "$? $(sql "SELECT count(*) FROM bgp.batch_pending")" "0 0" "a helper goes on to follow the log when another session no longer does"
+	wait "${pids[@]}"
+	pids=()
+	replayed "so that the routes are right" --states 2 --queries 0
+}
+
 scripts/exabgp-pg-db init >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
 for ((round = 0; round < ${ROUNDS:-1}; round++)); do
-	[ "$round" = 0 ] || forget_all
 	run_round
+	forget_all
 	seed=$((seed + 1))
 done
+others_at_it
 done_testing
