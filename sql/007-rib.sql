@@ -151,7 +151,8 @@ $$;
 -- --- the routes that peers hold ---------------------------------------------------------
 
 -- A route is told apart, within its peer, by prefix, path_id and qualifier: all that else
--- its NLRI is known by, '' for IPv4 and IPv6 unicast.  fillfactor: an update of a route
+-- its NLRI is known by, '' for IPv4 and IPv6 unicast.  What an NLRI that is a prefix says
+-- besides (a label) is an attribute of the route.  fillfactor: an update of a route
 -- stays in its page and touches no index (HOT).
 CREATE TABLE IF NOT EXISTS bgp.rib_entry (
 	since			timestamptz NOT NULL,
@@ -185,7 +186,7 @@ COMMENT ON TABLE bgp.rib_entry IS 'routes that each peer holds now, one leaf a p
 COMMENT ON COLUMN bgp.rib_entry.ts IS 'when it was last announced, changed or not';
 COMMENT ON COLUMN bgp.rib_entry.path_id IS 'ADD-PATH identifier, -1: none';
 COMMENT ON COLUMN bgp.rib_entry.prefix IS '::/0 where the NLRI is no prefix (qualifier begins with *)';
-COMMENT ON COLUMN bgp.rib_entry.qualifier IS 'family, route distinguisher and hash of the NLRI of what is not IPv4 or IPv6 unicast';
+COMMENT ON COLUMN bgp.rib_entry.qualifier IS 'family and route distinguisher of what is not IPv4 or IPv6 unicast, and hash of the NLRI of what is no prefix';
 COMMENT ON COLUMN bgp.rib_entry.attributes_hash IS 'of all that makes an announcement differ from the one before';
 
 -- How far the routes of a peer follow the log.
@@ -214,8 +215,9 @@ COMMENT ON FUNCTION bgp.nlri_key(text, jsonb) IS 'what of an NLRI identifies the
 -- bgp.route_qualifier: see bgp.rib_entry.
 CREATE OR REPLACE FUNCTION bgp.route_qualifier(family text, prefix cidr, rd text, nlri jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT CASE WHEN family IS NULL THEN '' ELSE CASE WHEN prefix IS NULL THEN '*' ELSE '' END || family ||
-	    coalesce(' ' || rd, '') || coalesce(' ' || md5(bgp.nlri_key(family, nlri)::text), '') END
+	SELECT CASE WHEN family IS NULL OR prefix IS NOT NULL AND family IN ('ipv4 unicast', 'ipv6 unicast') THEN ''
+	WHEN prefix IS NOT NULL THEN family || coalesce(' ' || rd, '')
+	ELSE '*' || family || coalesce(' ' || rd, '') || coalesce(' ' || md5(bgp.nlri_key(family, nlri)::text), '') END
 $$;
 COMMENT ON FUNCTION bgp.route_qualifier(text, cidr, text, jsonb) IS
     'what besides prefix and path_id tells a route of a peer apart; '''' for IPv4 and IPv6 unicast';

@@ -98,10 +98,10 @@ RETURNS TABLE (difference text, differs text[], peer_id int, collector text, pee
     communities1 text[], communities2 text[], since1 timestamptz, since2 timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
 	WITH a AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), bgp.nlri_key(r.family, r.nlri)) AS k2
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at1, within, peers1) r),
 	b AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), bgp.nlri_key(r.family, r.nlri)) AS k2
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at2, within, coalesce(peers2, peers1)) r)
 	SELECT CASE WHEN b.k1 IS NULL THEN 'only-left' WHEN a.k1 IS NULL THEN 'only-right' ELSE 'differs' END, d.differs,
 	    coalesce((a.r).peer_id, (b.r).peer_id), coalesce((a.r).collector, (b.r).collector),
@@ -150,7 +150,8 @@ COMMENT ON FUNCTION bgp.event_order(timestamptz, bigint) IS 'what events of a pe
 
 -- bgp.path_history: what each peer said of exactly this prefix, one row a state: the one at
 -- the beginning, then each change.  state: announced, withdrawn, session (the session ended or
--- began anew), refreshed away (not among the routes that the peer sent again).
+-- began anew), refreshed away (not among the routes that the peer sent again).  The last one
+-- lasts until the end, until now if that is infinity.
 CREATE OR REPLACE FUNCTION bgp.path_history(prefix cidr, since timestamptz, until timestamptz DEFAULT now())
 RETURNS TABLE (ts timestamptz, lasted interval, ended_at timestamptz, collector text, peer_id int, peer_address inet, peer_asn bigint,
     state text, family text, path_id bigint, rd text, next_hop inet, as_path text, path bigint[], origin_asn bigint, origin text,
@@ -186,7 +187,7 @@ BEGIN
 		    WINDOW w AS (PARTITION BY z.path_id, z.qualifier ORDER BY z.ts, z.seq)) z
 		    WHERE CASE WHEN z.kind = 'A' THEN z.was IS DISTINCT FROM 'A' OR z.was_hash <> z.attributes_hash
 			ELSE z.was = 'A' END)
-		SELECT r.at, coalesce(lead(r.at) OVER w, %7$L) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
+		SELECT r.at, coalesce(lead(r.at) OVER w, CASE WHEN isfinite(%7$L::timestamptz) THEN %7$L ELSE now() END) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
 		    CASE r.kind WHEN 'A' THEN 'announced' WHEN 'W' THEN 'withdrawn' WHEN 'D' THEN 'session' ELSE 'refreshed away' END,
 		    bgp.rib_family(r.family, r.prefix), nullif(r.path_id, -1), r.rd, r.next_hop,
 		    coalesce(r.as_path, array_to_string(r.path, ' ')), r.path, r.origin_asn,
