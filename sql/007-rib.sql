@@ -234,6 +234,7 @@ CREATE OR REPLACE FUNCTION bgp.rib_attributes() RETURNS text LANGUAGE sql IMMUTA
 	SELECT 'origin_asn, med, local_pref, origin, atomic_aggregate, next_hop, path, communities, large_communities,'
 	    ' ext_communities, aggregator, as_path, family, rd, labels, attributes, nlri'
 $$;
+COMMENT ON FUNCTION bgp.rib_attributes() IS 'columns of bgp.rib_entry besides times and what tells routes apart';
 
 -- bgp.rib_sweeps: route refreshes of a peer that ended in this time (RFC 7313 section 4):
 -- what was last announced before begin is gone at the end.
@@ -266,6 +267,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'route_event' ELSE format('route_event_%s', $1) END,
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'false' ELSE $2 END)
 $$;
+COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a peer for which a condition holds';
 
 -- bgp.rib_fold: the SQL of the last event of each route that has events, the routes that
 -- were there before (base) taken as events: kind W if it is gone; since, first_announced as
@@ -291,6 +293,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq) AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END,
 	    regexp_replace(bgp.rib_attributes(), '(\w+)', 'b.\1', 'g'))
 $$;
+COMMENT ON FUNCTION bgp.rib_fold(text, text, text) IS 'SQL that gives what each route is after its last event';
 
 -- bgp.rib_entry_create: the leaf of a peer's routes, if it is missing.
 CREATE OR REPLACE FUNCTION bgp.rib_entry_create(peer_id int) RETURNS void
@@ -313,6 +316,7 @@ BEGIN
 	EXECUTE format('ALTER TABLE bgp.rib_entry ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', leaf, $1);
 END
 $$;
+COMMENT ON FUNCTION bgp.rib_entry_create(int) IS 'makes the partition of bgp.rib_entry for a peer if it is missing';
 
 -- --- base states: what a peer held when a UTC day began -----------------------------------
 
@@ -695,6 +699,7 @@ LANGUAGE sql IMMUTABLE AS $$
 	    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator, r.atomic_aggregate,
 	    r.attributes, r.nlri, r.since, r.first_announced, %s AS stale$f$, $1, $2)
 $$;
+COMMENT ON FUNCTION bgp.rib_projection(text, text) IS 'the columns of bgp.rib in SQL';
 
 -- Two branches, so that a predicate on prefix reaches the index: it is a plain column of the
 -- first, and ends the second.

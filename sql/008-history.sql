@@ -115,6 +115,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET work
 	WHERE a.k1 IS NULL OR b.k1 IS NULL OR d.differs IS NOT NULL
 	ORDER BY 8, 7, 9, 10, 3
 $$;
+COMMENT ON FUNCTION bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]) IS
+    'routes that differ between two moments, or between two peers';
 
 -- bgp.rib_diff: what changed between two moments.
 CREATE OR REPLACE FUNCTION bgp.rib_diff(at1 timestamptz, at2 timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
