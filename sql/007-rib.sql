@@ -55,12 +55,14 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	FROM bgp.consumer c, unnest($3, $4, $5) AS u (id, from_ts, to_ts)
 	WHERE u.from_ts IS NOT NULL;
 
+	-- already shortly before the day's end: this transaction may yet commit after it, when the
+	-- base state of the next day is written
+	WITH t AS MATERIALIZED (SELECT date_trunc('day', (clock_timestamp() + interval '10 minutes') AT TIME ZONE 'UTC') AS today)
 	INSERT INTO bgp.late_day (peer_id, day, xid)
 	SELECT u.id, d::date, pg_current_xact_id()
-	FROM unnest($3, $4, $5) AS u (id, from_ts, to_ts),
+	FROM t, unnest($3, $4, $5) AS u (id, from_ts, to_ts),
 	    generate_series(date_trunc('day', u.from_ts AT TIME ZONE 'UTC'), u.to_ts AT TIME ZONE 'UTC', '1 day') d
-	WHERE u.from_ts < date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-	  AND d < date_trunc('day', now() AT TIME ZONE 'UTC')
+	WHERE u.from_ts < t.today AT TIME ZONE 'UTC' AND d < t.today
 	ON CONFLICT (peer_id, day) DO UPDATE SET xid = excluded.xid;
 $$;
 COMMENT ON FUNCTION bgp.batch_note(bigint, bigint, int[], timestamptz[], timestamptz[]) IS
@@ -149,7 +151,8 @@ $$;
 -- --- the routes that peers hold ---------------------------------------------------------
 
 -- A route is told apart, within its peer, by prefix, path_id and qualifier: all that else
--- its NLRI is known by, '' for IPv4 and IPv6 unicast.  fillfactor: an update of a route
+-- its NLRI is known by, '' for IPv4 and IPv6 unicast.  What an NLRI that is a prefix says
+-- besides (a label) is an attribute of the route.  fillfactor: an update of a route
 -- stays in its page and touches no index (HOT).
 CREATE TABLE IF NOT EXISTS bgp.rib_entry (
 	since			timestamptz NOT NULL,
@@ -183,7 +186,7 @@ COMMENT ON TABLE bgp.rib_entry IS 'routes that each peer holds now, one leaf a p
 COMMENT ON COLUMN bgp.rib_entry.ts IS 'when it was last announced, changed or not';
 COMMENT ON COLUMN bgp.rib_entry.path_id IS 'ADD-PATH identifier, -1: none';
 COMMENT ON COLUMN bgp.rib_entry.prefix IS '::/0 where the NLRI is no prefix (qualifier begins with *)';
-COMMENT ON COLUMN bgp.rib_entry.qualifier IS 'family, route distinguisher and hash of the NLRI of what is not IPv4 or IPv6 unicast';
+COMMENT ON COLUMN bgp.rib_entry.qualifier IS 'family and route distinguisher of what is not IPv4 or IPv6 unicast, and hash of the NLRI of what is no prefix';
 COMMENT ON COLUMN bgp.rib_entry.attributes_hash IS 'of all that makes an announcement differ from the one before';
 
 -- How far the routes of a peer follow the log.
@@ -212,8 +215,9 @@ COMMENT ON FUNCTION bgp.nlri_key(text, jsonb) IS 'what of an NLRI identifies the
 -- bgp.route_qualifier: see bgp.rib_entry.
 CREATE OR REPLACE FUNCTION bgp.route_qualifier(family text, prefix cidr, rd text, nlri jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-	SELECT CASE WHEN family IS NULL THEN '' ELSE CASE WHEN prefix IS NULL THEN '*' ELSE '' END || family ||
-	    coalesce(' ' || rd, '') || coalesce(' ' || md5(bgp.nlri_key(family, nlri)::text), '') END
+	SELECT CASE WHEN family IS NULL OR prefix IS NOT NULL AND family IN ('ipv4 unicast', 'ipv6 unicast') THEN ''
+	WHEN prefix IS NOT NULL THEN family || coalesce(' ' || rd, '')
+	ELSE '*' || family || coalesce(' ' || rd, '') || coalesce(' ' || md5(bgp.nlri_key(family, nlri)::text), '') END
 $$;
 COMMENT ON FUNCTION bgp.route_qualifier(text, cidr, text, jsonb) IS
     'what besides prefix and path_id tells a route of a peer apart; '''' for IPv4 and IPv6 unicast';
@@ -230,6 +234,7 @@ CREATE OR REPLACE FUNCTION bgp.rib_attributes() RETURNS text LANGUAGE sql IMMUTA
 	SELECT 'origin_asn, med, local_pref, origin, atomic_aggregate, next_hop, path, communities, large_communities,'
 	    ' ext_communities, aggregator, as_path, family, rd, labels, attributes, nlri'
 $$;
+COMMENT ON FUNCTION bgp.rib_attributes() IS 'columns of bgp.rib_entry besides times and what tells routes apart';
 
 -- bgp.rib_sweeps: route refreshes of a peer that ended in this time (RFC 7313 section 4):
 -- what was last announced before begin is gone at the end.
@@ -262,6 +267,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'route_event' ELSE format('route_event_%s', $1) END,
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'false' ELSE $2 END)
 $$;
+COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a peer for which a condition holds';
 
 -- bgp.rib_fold: the SQL of the last event of each route that has events: kind W if it is gone;
 -- last_since, last_first: since and first_announced as they result.  base: how to join l, the
@@ -289,6 +295,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    OR EXISTS (SELECT FROM %s s WHERE s.family = bgp.rib_family(l.family, l.prefix)
 			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq) AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END)
 $$;
+COMMENT ON FUNCTION bgp.rib_fold(text, text, text) IS 'SQL that gives what each route is after its last event';
 
 -- bgp.rib_entry_create: the leaf of a peer's routes, if it is missing.
 CREATE OR REPLACE FUNCTION bgp.rib_entry_create(peer_id int) RETURNS void
@@ -311,6 +318,7 @@ BEGIN
 	EXECUTE format('ALTER TABLE bgp.rib_entry ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', leaf, $1);
 END
 $$;
+COMMENT ON FUNCTION bgp.rib_entry_create(int) IS 'makes the partition of bgp.rib_entry for a peer if it is missing';
 
 -- --- base states: what a peer held when a UTC day began -----------------------------------
 
@@ -629,8 +637,8 @@ COMMENT ON FUNCTION bgp.rib_late(int, bigint, bigint, timestamptz, timestamptz) 
 
 -- bgp.rib_follow: brings the routes of a collector's peers up to date with the log, some
 -- hundred thousand events at most; the number of batches dealt with, 0: there was nothing
--- left, or another session is at it.  In REPEATABLE READ, so that log and pending batches are
--- seen as of the same moment.
+-- left, -1: another session is at it, which may not see all that is committed now.  In
+-- REPEATABLE READ, so that log and pending batches are seen as of the same moment.
 CREATE OR REPLACE FUNCTION bgp.rib_follow(collector text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -644,7 +652,7 @@ BEGIN
 		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('bgp.rib_follow ' || $1, 0)) THEN
-		RETURN 0;
+		RETURN -1;
 	END IF;
 	FOR p IN
 		SELECT w.peer_id, bool_or(w.rebuild) AS rebuild
@@ -699,6 +707,7 @@ LANGUAGE sql IMMUTABLE AS $$
 	    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator, r.atomic_aggregate,
 	    r.attributes, r.nlri, r.since, r.first_announced, %s AS stale$f$, $1, $2)
 $$;
+COMMENT ON FUNCTION bgp.rib_projection(text, text) IS 'the columns of bgp.rib in SQL';
 
 -- Two branches, so that a predicate on prefix reaches the index: it is a plain column of the
 -- first, and ends the second.

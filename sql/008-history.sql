@@ -20,7 +20,7 @@ DECLARE
 	id	int;
 BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
-	    WHERE (peer_ids IS NULL OR p.peer_id = ANY (peer_ids)) AND (p.first_seen IS NULL OR p.first_seen <= at) ORDER BY 1
+	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('CASE WHEN left(r.qualifier, 1) <> ''*'' THEN r.prefix END',
@@ -41,7 +41,7 @@ DECLARE
 	id	int;
 BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
-	    WHERE (peer_ids IS NULL OR p.peer_id = ANY (peer_ids)) AND (p.first_seen IS NULL OR p.first_seen <= at) ORDER BY 1
+	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('r.prefix', format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
@@ -83,8 +83,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN a.next_hop IS DISTINCT FROM b.next_hop THEN 'next_hop' END,
 	    CASE WHEN (a.communities, a.large_communities, a.ext_communities)
 		IS DISTINCT FROM (b.communities, b.large_communities, b.ext_communities) THEN 'communities' END,
-	    CASE WHEN (a.origin, a.med, a.local_pref, a.aggregator, a.atomic_aggregate, a.labels, a.attributes)
-		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels, b.attributes)
+	    CASE WHEN (a.origin, a.med, a.local_pref, a.aggregator, a.atomic_aggregate, a.labels, a.attributes, a.nlri)
+		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels, b.attributes, b.nlri)
 		THEN 'attributes' END], NULL), '{}')
 $$;
 COMMENT ON FUNCTION bgp.route_differences(bgp.rib, bgp.rib) IS
@@ -98,10 +98,10 @@ RETURNS TABLE (difference text, differs text[], peer_id int, collector text, pee
     communities1 text[], communities2 text[], since1 timestamptz, since2 timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
 	WITH a AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), bgp.nlri_key(r.family, r.nlri)) AS k2
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at1, within, peers1) r),
 	b AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), bgp.nlri_key(r.family, r.nlri)) AS k2
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at2, within, coalesce(peers2, peers1)) r)
 	SELECT CASE WHEN b.k1 IS NULL THEN 'only-left' WHEN a.k1 IS NULL THEN 'only-right' ELSE 'differs' END, d.differs,
 	    coalesce((a.r).peer_id, (b.r).peer_id), coalesce((a.r).collector, (b.r).collector),
@@ -115,6 +115,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET work
 	WHERE a.k1 IS NULL OR b.k1 IS NULL OR d.differs IS NOT NULL
 	ORDER BY 8, 7, 9, 10, 3
 $$;
+COMMENT ON FUNCTION bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]) IS
+    'routes that differ between two moments, or between two peers';
 
 -- bgp.rib_diff: what changed between two moments.
 CREATE OR REPLACE FUNCTION bgp.rib_diff(at1 timestamptz, at2 timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
@@ -141,9 +143,17 @@ $$;
 COMMENT ON FUNCTION bgp.peer_diff(int, int, timestamptz, cidr) IS
     'routes that only one of two peers held at a moment (only-left, only-right), or that differ, and in what';
 
+-- bgp.event_order: sorts events of a peer, also by aggregates, of which there are none of two columns.
+CREATE OR REPLACE FUNCTION bgp.event_order(ts timestamptz, seq bigint) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT ARRAY[(extract(epoch FROM $1) * 1000000)::bigint, $2]
+$$;
+COMMENT ON FUNCTION bgp.event_order(timestamptz, bigint) IS 'what events of a peer are sorted by: microseconds, order of arrival';
+
 -- bgp.path_history: what each peer said of exactly this prefix, one row a state: the one at
 -- the beginning, then each change.  state: announced, withdrawn, session (the session ended or
--- began anew), refreshed away (not among the routes that the peer sent again).
+-- began anew), refreshed away (not among the routes that the peer sent again).  The last one
+-- lasts until the end, until now if that is infinity.
 CREATE OR REPLACE FUNCTION bgp.path_history(prefix cidr, since timestamptz, until timestamptz DEFAULT now())
 RETURNS TABLE (ts timestamptz, lasted interval, ended_at timestamptz, collector text, peer_id int, peer_address inet, peer_asn bigint,
     state text, family text, path_id bigint, rd text, next_hop inet, as_path text, path bigint[], origin_asn bigint, origin text,
@@ -154,7 +164,7 @@ LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit 
 DECLARE
 	id	int;
 BEGIN
-	FOR id IN SELECT p.peer_id FROM bgp.peer p WHERE p.first_seen IS NULL OR p.first_seen <= until ORDER BY 1 LOOP
+	FOR id IN SELECT p.peer_id FROM bgp.peer p ORDER BY 1 LOOP
 		RETURN QUERY EXECUTE format($f$
 		WITH x AS (	-- announcements and withdrawals, the state at the beginning first
 		    SELECT prefix, path_id, qualifier, 'A'::"char" AS kind, ts, seq, since AS at, attributes_hash, %1$s FROM (%2$s) b
@@ -171,15 +181,15 @@ BEGIN
 		    SELECT k.prefix, k.path_id, k.qualifier, 'R', s.end_ts, s.end_seq, s.end_ts, NULL, %4$s, s.begin_ts, s.begin_seq
 		    FROM k, bgp.rib_sweeps(%5$s, %6$L, %7$L) s WHERE s.family = bgp.rib_family(k.family, k.prefix)),
 		z AS (SELECT * FROM (
-		    SELECT y.*, max(y.ts) FILTER (WHERE y.kind = 'A') OVER w AS announced FROM y
+		    SELECT y.*, max(bgp.event_order(y.ts, y.seq)) FILTER (WHERE y.kind = 'A') OVER w AS announced FROM y
 		    WINDOW w AS (PARTITION BY y.path_id, y.qualifier ORDER BY y.ts, y.seq)) y
-		    WHERE y.kind <> 'R' OR y.announced < y.sweep_ts),
+		    WHERE y.kind <> 'R' OR y.announced < bgp.event_order(y.sweep_ts, y.sweep_seq)),
 		c AS (SELECT * FROM (
 		    SELECT z.*, lag(z.kind) OVER w AS was, lag(z.attributes_hash) OVER w AS was_hash FROM z
 		    WINDOW w AS (PARTITION BY z.path_id, z.qualifier ORDER BY z.ts, z.seq)) z
 		    WHERE CASE WHEN z.kind = 'A' THEN z.was IS DISTINCT FROM 'A' OR z.was_hash <> z.attributes_hash
 			ELSE z.was = 'A' END)
-		SELECT r.at, coalesce(lead(r.at) OVER w, %7$L) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
+		SELECT r.at, coalesce(lead(r.at) OVER w, CASE WHEN isfinite(%7$L::timestamptz) THEN %7$L ELSE now() END) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
 		    CASE r.kind WHEN 'A' THEN 'announced' WHEN 'W' THEN 'withdrawn' WHEN 'D' THEN 'session' ELSE 'refreshed away' END,
 		    bgp.rib_family(r.family, r.prefix), nullif(r.path_id, -1), r.rd, r.next_hop,
 		    coalesce(r.as_path, array_to_string(r.path, ' ')), r.path, r.origin_asn,
@@ -203,7 +213,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb), bgp.route_qualifier(text, cidr, text, jsonb),
     bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text), bgp.rib_fold(text, text, text),
     bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[]), bgp.rib_projection(text, text),
-    bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
+    bgp.event_order(timestamptz, bigint), bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
     bgp.lookup(inet, timestamptz), bgp.route_differences(bgp.rib, bgp.rib),
     bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]), bgp.rib_diff(timestamptz, timestamptz, cidr, int[]),
     bgp.peer_diff(int, int, timestamptz, cidr), bgp.path_history(cidr, timestamptz, timestamptz)

@@ -12,6 +12,7 @@
 #define RETRY_FIRST_MS	500
 #define RETRY_LAST_MS	30000
 #define ABSENT_MS	60000	/* before looking again for a function that the database does not have */
+#define BUSY_MS		100	/* while another session is at it */
 #define CONFLICTS_MAX	10	/* tries in a row of what lost to another session */
 
 struct follow {
@@ -30,7 +31,7 @@ struct follow {
 	struct follow_stats stats;
 };
 
-enum outcome { OUTCOME_MORE, OUTCOME_NOTHING, OUTCOME_ABSENT, OUTCOME_AGAIN, OUTCOME_FAILED };
+enum outcome { OUTCOME_MORE, OUTCOME_NOTHING, OUTCOME_BUSY, OUTCOME_ABSENT, OUTCOME_AGAIN, OUTCOME_FAILED };
 
 /* the first line of libpq's message, which may end in a newline */
 static void
@@ -106,6 +107,7 @@ static enum outcome
 run(struct follow *f)
 {
 	enum outcome outcome;
+	long long dealt;
 	PGresult *res;
 
 	if (!connected(f)) {
@@ -123,7 +125,8 @@ run(struct follow *f)
 			    f->trouble.count);
 		log_repeat_reset(&f->trouble);
 		f->retry_ms = f->conflicts = 0;
-		outcome = strtoll(PQgetvalue(res, 0, 0), NULL, 10) > 0 ? OUTCOME_MORE : OUTCOME_NOTHING;
+		dealt = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+		outcome = dealt > 0 ? OUTCOME_MORE : dealt < 0 ? OUTCOME_BUSY : OUTCOME_NOTHING;
 	}
 	PQclear(res);
 	return outcome;
@@ -186,6 +189,9 @@ follow_thread(void *arg)
 		case OUTCOME_NOTHING:
 			settle(f, wanted, outcome);
 			sleep_ms(f->config.pause_ms);
+			break;
+		case OUTCOME_BUSY:	/* what was committed since it began is left for us */
+			sleep_ms(BUSY_MS);
 			break;
 		case OUTCOME_ABSENT:
 			settle(f, wanted, outcome);
