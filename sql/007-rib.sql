@@ -727,7 +727,10 @@ COMMENT ON COLUMN bgp.rib.since IS 'when this route with exactly these attribute
 COMMENT ON COLUMN bgp.rib.first_announced IS 'since when it has been there without interruption';
 COMMENT ON COLUMN bgp.rib.stale IS 'lines of the peer may have been missed since it was announced: it may be gone or changed';
 
--- bgp.ingest_status, with how far behind those are who follow the log.
+-- bgp.ingest_status: does data flow, and how far behind is it.
+-- What the database knows of a helper is what it last committed: one that has nothing to
+-- commit and one that was killed with nothing left to load look the same ("quiet"); while
+-- the database itself was away, nothing could be noted (the helper's own metrics tell).
 CREATE OR REPLACE VIEW bgp.ingest_status AS
 SELECT i.collector,
     max(i.last_commit) AS last_commit,
@@ -756,11 +759,19 @@ LEFT JOIN LATERAL (SELECT l.event, l.seq FROM bgp.session_log l
     WHERE l.peer_id IS NULL AND l.collector = i.collector AND l.event IN ('start', 'stop')
     ORDER BY l.ts DESC, l.seq DESC LIMIT 1) s ON true
 GROUP BY i.collector;
+COMMENT ON VIEW bgp.ingest_status IS 'does data flow, and how far behind is it, per collector';
+COMMENT ON COLUMN bgp.ingest_status.rows_total IS 'announcements and withdrawals loaded';
+COMMENT ON COLUMN bgp.ingest_status.journal_bytes IS 'lines on disk that were not loaded at the last commit';
+COMMENT ON COLUMN bgp.ingest_status.lag IS 'age of the oldest journaled line that was not loaded at the last commit; grows while the helper is down';
+COMMENT ON COLUMN bgp.ingest_status.since_commit IS 'how long ago the last commit was';
+COMMENT ON COLUMN bgp.ingest_status.helper IS 'loading; behind: by more than a minute; stalled: lines wait and nothing was committed for a minute, the helper is gone or cannot load; quiet: all was loaded, nothing came for a minute or the helper is gone; stopped: ended in order, all loaded; new: nothing committed yet';
+COMMENT ON COLUMN bgp.ingest_status.peers_up IS 'peers whose session was up as far as is loaded';
+COMMENT ON COLUMN bgp.ingest_status.peers IS 'peers that were ever seen';
 COMMENT ON COLUMN bgp.ingest_status.rib_lag IS 'age of the oldest committed batch that bgp.rib does not show yet';
 COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed batch that no rule was applied to yet';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
-GRANT SELECT ON bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
+GRANT SELECT ON bgp.ingest_status, bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
     bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
