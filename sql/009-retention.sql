@@ -168,8 +168,7 @@ BEGIN
 	    SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = to_regclass('bgp.' || quote_ident($1))) INTO same;
 	IF to_regclass('bgp.' || quote_ident(leaf)) IS NULL AND same THEN
 		EXECUTE format('ALTER TABLE bgp.%I DROP CONSTRAINT IF EXISTS is_of_leaf, ADD CONSTRAINT is_of_leaf
-		    CHECK (peer_id = %s AND ts >= %L AND ts < %L)', $1, $2, to_char($3, 'YYYY-MM-DD') || ' 00:00:00+00',
-		    to_char($3 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
+		    CHECK (peer_id = %s AND ts >= %L AND ts < %L)', $1, $2, bgp.day_start($3), bgp.day_start($3 + 1));
 		EXECUTE format('ALTER TABLE bgp.%I SET (autovacuum_vacuum_insert_scale_factor = 0.5)', $1);
 		EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', $1);
 		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
@@ -208,39 +207,39 @@ END
 $$;
 COMMENT ON FUNCTION bgp.unretire(int, date) IS 'puts a leaf that retention took out back into the log';
 
--- bgp.drop_empty_peer: drops the table of a peer that has no leafs; its row in bgp.peer stays.
--- NULL if it did or there is none, else why it could not now.
-CREATE OR REPLACE FUNCTION bgp.drop_empty_peer(peer_id int, avoid text[])
+-- bgp.empty_peer: what a peer without a day in the log still has: its part of the log, and
+-- that of the routes it holds if there are none.
+CREATE OR REPLACE VIEW bgp.empty_peer AS
+SELECT c.relname::text AS name, p.relname::text AS parent, (regexp_match(c.relname, '\d+$'))[1]::int AS peer_id
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+WHERE (i.inhparent = 'bgp.route_event'::regclass AND c.relname ~ '^route_event_\d+$'
+	AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = c.oid))
+   OR (i.inhparent = 'bgp.rib_entry'::regclass AND c.relname ~ '^rib_entry_\d+$'
+	AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = to_regclass('bgp.' || replace(c.relname, 'rib_entry', 'route_event')))
+	AND NOT EXISTS (SELECT FROM bgp.rib_entry e WHERE e.peer_id = (regexp_match(c.relname, '\d+$'))[1]::int));
+COMMENT ON VIEW bgp.empty_peer IS 'empty partitions of peers of which the log has no day';
+
+-- bgp.drop_empty: drops what bgp.empty_peer shows; the peer's row in bgp.peer stays.  NULL if it
+-- did or there is none, else why it could not now.
+CREATE OR REPLACE FUNCTION bgp.drop_empty(name text, avoid text[])
 RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms' AS $$
 DECLARE
-	top	text := format('route_event_%s', $1);
+	parent	text := (SELECT e.parent FROM bgp.empty_peer e WHERE e.name = $1);
 	why	text;
 BEGIN
-	IF NOT bgp.is_attached(top) THEN
+	IF parent IS NULL THEN
 		RETURN NULL;
 	END IF;
-	why := bgp.lock_for_retention(ARRAY['route_event', top], $2);
-	IF why IS NOT NULL THEN
-		RETURN why;
-	END IF;
-	IF NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = to_regclass('bgp.' || quote_ident(top))) THEN
+	why := bgp.lock_for_retention(ARRAY[parent, $1], $2);
+	IF why IS NULL AND EXISTS (SELECT FROM bgp.empty_peer e WHERE e.name = $1) THEN
 		PERFORM set_config('synchronous_commit', 'off', true);
-		EXECUTE format('DROP TABLE bgp.%I', top);
+		EXECUTE format('DROP TABLE bgp.%I', $1);
 	END IF;
-	RETURN NULL;
+	RETURN why;
 END
 $$;
-COMMENT ON FUNCTION bgp.drop_empty_peer(int, text[]) IS
-    'drops a peer''s part of bgp.route_event if it has no leafs; NULL, or why it is to be tried again';
-
--- bgp.empty_peer: peers whose table has no leafs.
-CREATE OR REPLACE VIEW bgp.empty_peer AS
-SELECT (regexp_match(c.relname, '^route_event_(\d+)$'))[1]::int AS peer_id
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'bgp.route_event'::regclass AND c.relname ~ '^route_event_\d+$'
-  AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = c.oid);
-COMMENT ON VIEW bgp.empty_peer IS 'peers that have a part of bgp.route_event without a leaf';
-GRANT SELECT ON bgp.empty_peer TO exabgp_pg_reader;
+COMMENT ON FUNCTION bgp.drop_empty(text, text[]) IS
+    'drops an empty partition of a peer without days; NULL, or why it is to be tried again';
 
 -- bgp.forget_sessions: deletes at most so many rows of bgp.session_log, bgp.ingest_error and
 -- bgp.ingest_gap that are older than what is kept; how many.  A peer that is kept longer than
@@ -274,6 +273,82 @@ $$;
 COMMENT ON FUNCTION bgp.forget_sessions(int, inet[], int[], int) IS
     'deletes so many of the oldest rows of the session log, input errors and gaps that are no longer kept';
 
+-- --- base states ---------------------------------------------------------------------------
+
+-- bgp.rib_base_leaf: the partition of bgp.rib_base for this day, made if it is missing.  Before
+-- bgp.rib_base_write in a transaction of its own, which takes no time: others wait for it.
+CREATE OR REPLACE FUNCTION bgp.rib_base_leaf(day date) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+	leaf	text := format('rib_base_%s', to_char($1, 'YYYYMMDD'));
+BEGIN
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
+	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	BEGIN
+		EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
+	EXCEPTION WHEN feature_not_supported THEN
+		NULL;	-- a server built without it: pglz then
+	END;
+	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1, $1 + 1);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION bgp.rib_base_leaf(date) IS 'makes the partition of bgp.rib_base for a day; true if it was missing';
+
+-- bgp.forget_bases: forgets the base states of days that are gone, with the rows of those
+-- partitions of bgp.rib_base that others still need.  Returns the days whose partition nobody
+-- needs: for bgp.drop_base.
+CREATE OR REPLACE FUNCTION bgp.forget_bases() RETURNS SETOF date
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	DELETE FROM bgp.rib_base_day b
+	USING bgp.rib_horizon h
+	    LEFT JOIN (SELECT l.peer_id, min(l.day) AS day FROM
+		(SELECT l.peer_id, l.day FROM bgp.partition l UNION ALL SELECT r.peer_id, r.day FROM bgp.retired r) l
+		GROUP BY l.peer_id) f USING (peer_id)
+	WHERE b.peer_id = h.peer_id AND b.day < least(h.day, f.day);
+	DELETE FROM bgp.late_day l USING bgp.rib_horizon h WHERE l.peer_id = h.peer_id AND l.day < h.day;
+	DELETE FROM bgp.rib_base b
+	WHERE b.day IN (SELECT d.day FROM bgp.rib_base_day d) AND b.day < (now() AT TIME ZONE 'UTC')::date
+	  AND NOT EXISTS (SELECT FROM bgp.rib_base_day d WHERE d.day = b.day AND d.peer_id = b.peer_id);
+	RETURN QUERY
+	SELECT l.day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
+	    LATERAL (SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day) l
+	WHERE i.inhparent = 'bgp.rib_base'::regclass AND c.relname ~ '^rib_base_\d{8}$' AND l.day < (now() AT TIME ZONE 'UTC')::date
+	  AND NOT EXISTS (SELECT FROM bgp.rib_base_day d WHERE d.day = l.day);
+END
+$$;
+COMMENT ON FUNCTION bgp.forget_bases() IS 'forgets base states before the days that are kept; the days whose partition can go';
+
+-- bgp.drop_base: drops the partition of bgp.rib_base of a day of which no peer has a base.  NULL
+-- if it did or there is none, else why it could not now.
+CREATE OR REPLACE FUNCTION bgp.drop_base(day date, avoid text[])
+RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms' AS $$
+DECLARE
+	leaf	text := format('rib_base_%s', to_char($1, 'YYYYMMDD'));
+	why	text;
+BEGIN
+	IF NOT bgp.is_attached(leaf) THEN
+		RETURN NULL;
+	END IF;
+	why := bgp.lock_for_retention(ARRAY['rib_base', leaf], $2);
+	IF why IS NULL AND NOT EXISTS (SELECT FROM bgp.rib_base_day b WHERE b.day = $1) THEN
+		PERFORM set_config('synchronous_commit', 'off', true);
+		EXECUTE format('DROP TABLE bgp.%I', leaf);
+	END IF;
+	RETURN why;
+END
+$$;
+COMMENT ON FUNCTION bgp.drop_base(date, text[]) IS
+    'drops a partition of bgp.rib_base that no peer needs; NULL, or why it is to be tried again';
+
 -- --- archives ---------------------------------------------------------------------------
 
 -- bgp.archive_sections: what the archive of a peer and day consists of: the rows of the leaf,
@@ -282,15 +357,15 @@ CREATE OR REPLACE FUNCTION bgp.archive_sections(leaf text, peer_id int, day date
 RETURNS TABLE (n int, name text, columns jsonb, query text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH whole_day AS (
-		SELECT format('%%I >= %L AND %%1$I < %L', to_char($3, 'YYYY-MM-DD') || ' 00:00:00+00',
-		    to_char($3 + 1, 'YYYY-MM-DD') || ' 00:00:00+00') AS condition,
+		SELECT format('ts >= %L AND ts < %L', bgp.day_start($3), bgp.day_start($3 + 1)) AS condition,
 		    (SELECT p.collector FROM bgp.peer p WHERE p.peer_id = $2) AS collector
 	), section (n, name, relation, condition) AS (
 		SELECT 1, 'route_event', to_regclass('bgp.' || quote_ident($1)), 'true'
-		UNION ALL SELECT 2, 'session_log', 'bgp.session_log'::regclass, format('peer_id = %s AND ', $2) || format(w.condition, 'ts') FROM whole_day w
+		UNION ALL SELECT 2, 'session_log', 'bgp.session_log'::regclass, format('peer_id = %s AND %s', $2, w.condition) FROM whole_day w
 		UNION ALL SELECT 3, 'collector_log', 'bgp.session_log'::regclass,
-		    format('peer_id IS NULL AND collector = %L AND ', w.collector) || format(w.condition, 'ts') FROM whole_day w
-		UNION ALL SELECT 4, 'rib_base', to_regclass('bgp.rib_base'), format('peer_id = %s AND day = %L', $2, $3)
+		    format('peer_id IS NULL AND collector = %L AND %s', w.collector, w.condition) FROM whole_day w
+		UNION ALL SELECT 4, 'rib_base', 'bgp.rib_base'::regclass, format('peer_id = %s AND day = %L', $2, $3)
+		WHERE bgp.rib_base_find($2, bgp.day_start($3)) = $3
 	), described AS (
 		SELECT s.*, jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns,
 		    string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list
@@ -382,14 +457,17 @@ BEGIN
 			CONTINUE;
 		END IF;
 		source := CASE s.name WHEN 'collector_log' THEN 'bgp.session_log'
-		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'rib_base' THEN to_regclass('bgp.rib_base')
-		    WHEN 'rib_base_day' THEN to_regclass('bgp.rib_base_day') END;
+		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'rib_base' THEN 'bgp.rib_base' END;
 		IF source IS NULL OR EXISTS (SELECT unnest(s.names)
 		    EXCEPT SELECT a.attname FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped) THEN
 			-- of another schema version: to be read, and forgotten
 			RETURN NEXT format('CREATE TEMP TABLE %I (%s) ON COMMIT DROP;', 'restored_unknown_' || s.name,
 			    (SELECT string_agg('c' || n || ' text', ', ') FROM generate_series(1, s.width) n));
 			RETURN NEXT format('\copy pg_temp.%I FROM pstdin', 'restored_unknown_' || s.name);
+		ELSIF s.name = 'rib_base' THEN
+			-- text, since its type may have been another
+			RETURN NEXT format('CREATE TEMP TABLE restored_rib_base (%s text) ON COMMIT DROP;', replace(s.columns, ',', ' text,'));
+			RETURN NEXT '\copy pg_temp.restored_rib_base FROM pstdin';
 		ELSE
 			RETURN NEXT format('CREATE TEMP TABLE %I ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA;',
 			    'restored_' || s.name, s.columns, source);
@@ -421,6 +499,29 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bgp.restore_rows(text, regclass, text, int) IS 'inserts restored rows that are not there yet';
+
+-- bgp.restore_base: the base state of a restored day, if it has none and this schema's are of
+-- the same form: without it, what a peer held on that day can only be told from its log.
+CREATE OR REPLACE FUNCTION bgp.restore_base(peer_id int, day date) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	n	bigint;
+BEGIN
+	IF bgp.rib_base_find($1, bgp.day_start($2)) = $2 THEN
+		RETURN;
+	END IF;
+	PERFORM bgp.rib_base_leaf($2);
+	DELETE FROM bgp.rib_base b WHERE b.peer_id = $1 AND b.day = $2;
+	DELETE FROM bgp.rib_base_day b WHERE b.peer_id = $1 AND b.day = $2;
+	EXECUTE format('WITH w AS (INSERT INTO bgp.rib_base (day, peer_id, first_prefix, last_prefix, routes)
+	    SELECT day::date, %s, first_prefix::cidr, last_prefix::cidr, routes::bgp.rib_base_route[] FROM pg_temp.restored_rib_base
+	    RETURNING cardinality(routes) AS n) SELECT coalesce(sum(n), 0) FROM w', $1) INTO n;
+	INSERT INTO bgp.rib_base_day (peer_id, day, seen, routes) VALUES ($1, $2, pg_current_snapshot(), n);
+EXCEPTION WHEN data_exception OR datatype_mismatch OR undefined_column OR cannot_coerce THEN
+	RAISE WARNING 'the base state of that day is of another form and was left out: %', SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION bgp.restore_base(int, date) IS 'puts the base state of an archive back';
 
 -- bgp.restore_finish: puts into the log what bgp.restore_script has read, and says what it did.
 -- Refuses if the log has other rows of that peer and day, unless "add": then those of the
@@ -463,11 +564,13 @@ BEGIN
 	ELSE
 		added := coalesce(bgp.attach_as_leaf(restored, $2, day, $3), wanted);
 	END IF;
-	condition := format('ts >= %L AND ts < %L', to_char(day, 'YYYY-MM-DD') || ' 00:00:00+00',
-	    to_char(day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
+	condition := format('ts >= %L AND ts < %L', bgp.day_start(day), bgp.day_start(day + 1));
 	PERFORM bgp.restore_rows('session_log', 'bgp.session_log', format('peer_id = %s AND ', $2) || condition, $2);
 	PERFORM bgp.restore_rows('collector_log', 'bgp.session_log', format('peer_id IS NULL AND collector = %L AND ',
 	    $1->'peer'->>'collector') || condition, NULL);
+	IF to_regclass('pg_temp.restored_rib_base') IS NOT NULL THEN
+		PERFORM bgp.restore_base($2, day);
+	END IF;
 	RETURN CASE WHEN added = 0 AND wanted > 0 THEN format('bgp.%s: all %s rows are already there', leaf, wanted)
 	    ELSE format('bgp.%s: restored %s rows', leaf, added) END;
 END
@@ -476,7 +579,8 @@ COMMENT ON FUNCTION bgp.restore_finish(jsonb, int, boolean) IS 'puts the rows of
 
 REVOKE ALL ON FUNCTION bgp.retention_days(int, inet[], int[]), bgp.retention_plan(int, inet[], int[], bigint), bgp.log_bytes(),
     bgp.lock_holders(), bgp.lock_for_retention(text[], text[]), bgp.retire(int, date, text[]),
-    bgp.attach_as_leaf(text, int, date, boolean), bgp.unretire(int, date), bgp.drop_empty_peer(int, text[]),
+    bgp.attach_as_leaf(text, int, date, boolean), bgp.unretire(int, date), bgp.drop_empty(text, text[]),
+    bgp.rib_base_leaf(date), bgp.forget_bases(), bgp.drop_base(date, text[]), bgp.restore_base(int, date),
     bgp.forget_sessions(int, inet[], int[], int), bgp.archive_sections(text, int, date), bgp.archive_head(text, int, date),
     bgp.restore_peer(jsonb), bgp.restore_script(jsonb, int), bgp.restore_rows(text, regclass, text, int),
     bgp.restore_finish(jsonb, int, boolean) FROM PUBLIC;
