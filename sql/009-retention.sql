@@ -153,7 +153,7 @@ COMMENT ON FUNCTION bgp.retire(int, date, text[]) IS
 -- does not have) and drops it.  The number of rows added, NULL: the table is the leaf now.
 -- Nobody waits: it is checked before it is attached.
 CREATE OR REPLACE FUNCTION bgp.attach_as_leaf(table_name text, peer_id int, day date, only_new boolean DEFAULT false)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET client_min_messages = warning AS $$
 DECLARE
 	leaf	text := format('route_event_%s_%s', $2, to_char($3, 'YYYYMMDD'));
 	columns	text;
@@ -355,7 +355,7 @@ COMMENT ON FUNCTION bgp.drop_base(date, text[]) IS
 -- and what reading them again needs.  peer_id is in none of them: another database has others.
 CREATE OR REPLACE FUNCTION bgp.archive_sections(leaf text, peer_id int, day date)
 RETURNS TABLE (n int, name text, columns jsonb, query text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 	WITH whole_day AS (
 		SELECT format('ts >= %L AND ts < %L', bgp.day_start($3), bgp.day_start($3 + 1)) AS condition,
 		    (SELECT p.collector FROM bgp.peer p WHERE p.peer_id = $2) AS collector
@@ -380,7 +380,7 @@ COMMENT ON FUNCTION bgp.archive_sections(text, int, date) IS 'queries for what t
 -- bgp.archive_head: the first two lines of an archive: what it is and how many lines it has but
 -- for the last one, which is its checksum; then everything that says what it holds.
 CREATE OR REPLACE FUNCTION bgp.archive_head(leaf text, peer_id int, day date) RETURNS SETOF text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	sections	jsonb := '[]';
 	s		record;
@@ -527,7 +527,7 @@ COMMENT ON FUNCTION bgp.restore_base(int, date) IS 'puts the base state of an ar
 -- Refuses if the log has other rows of that peer and day, unless "add": then those of the
 -- archive that it does not have are added.
 CREATE OR REPLACE FUNCTION bgp.restore_finish(head jsonb, peer_id int, "add" boolean) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET client_min_messages = warning AS $$
 DECLARE
 	day	date := ($1->>'day')::date;
 	leaf	text := format('route_event_%s_%s', $2, to_char(day, 'YYYYMMDD'));
