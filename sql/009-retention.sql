@@ -218,6 +218,7 @@ WHERE (i.inhparent = 'bgp.route_event'::regclass AND c.relname ~ '^route_event_\
 	AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = to_regclass('bgp.' || replace(c.relname, 'rib_entry', 'route_event')))
 	AND NOT EXISTS (SELECT FROM bgp.rib_entry e WHERE e.peer_id = (regexp_match(c.relname, '\d+$'))[1]::int));
 COMMENT ON VIEW bgp.empty_peer IS 'empty partitions of peers of which the log has no day';
+GRANT SELECT ON bgp.empty_peer TO exabgp_pg_reader;
 
 -- bgp.drop_empty: drops what bgp.empty_peer shows; the peer's row in bgp.peer stays.  NULL if it
 -- did or there is none, else why it could not now.
