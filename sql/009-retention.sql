@@ -117,7 +117,8 @@ COMMENT ON FUNCTION bgp.lock_for_retention(text[], text[]) IS
 -- bgp.retire: takes a leaf out of the log.  NULL if it did or there is none, else why it could
 -- not now: call it again later.
 CREATE OR REPLACE FUNCTION bgp.retire(peer_id int, day date, avoid text[])
-RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '300ms' AS $$
+RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+SET lock_timeout = '300ms' AS $$
 DECLARE
 	top	text := format('route_event_%s', $1);
 	leaf	text := format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD'));
@@ -268,6 +269,7 @@ BEGIN
 	    SELECT g.ctid FROM bgp.ingest_gap g
 	    WHERE g.from_ts < longest AND coalesce(g.to_ts < longest, true) ORDER BY g.from_ts LIMIT $4));
 	GET DIAGNOSTICS n = ROW_COUNT;
+	DELETE FROM bgp.peer_stale s WHERE s.to_ts < longest;
 	RETURN gone + n;
 END
 $$;
@@ -365,11 +367,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' 
 		UNION ALL SELECT 2, 'session_log', 'bgp.session_log'::regclass, format('peer_id = %s AND %s', $2, w.condition) FROM whole_day w
 		UNION ALL SELECT 3, 'collector_log', 'bgp.session_log'::regclass,
 		    format('peer_id IS NULL AND collector = %L AND %s', w.collector, w.condition) FROM whole_day w
-		UNION ALL SELECT 4, 'rib_base', 'bgp.rib_base'::regclass, format('peer_id = %s AND day = %L', $2, $3)
+		-- when the state was uncertain, as far as that is of this day
+		UNION ALL SELECT 4, 'peer_stale', 'bgp.peer_stale'::regclass, format('peer_id = %s AND from_ts < %L AND coalesce(to_ts > %L, true)',
+		    $2, bgp.day_start($3 + 1), bgp.day_start($3))
+		UNION ALL SELECT 5, 'rib_base', 'bgp.rib_base'::regclass, format('peer_id = %s AND day = %L', $2, $3)
 		WHERE bgp.rib_base_find($2, bgp.day_start($3)) = $3
 	), described AS (
 		SELECT s.*, jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns,
-		    string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list
+		    string_agg(CASE WHEN s.name = 'peer_stale' AND a.attname = 'to_ts' THEN format('least(to_ts, %L)', bgp.day_start($3 + 1))
+			ELSE quote_ident(a.attname) END, ', ' ORDER BY a.attnum) AS list
 		FROM section s JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'peer_id'
 		GROUP BY s.n, s.name, s.relation, s.condition
 	)
@@ -424,9 +430,10 @@ BEGIN
 	SELECT max(q.peer_id) INTO last_id FROM bgp.peer q;
 	id := bgp.ensure_peer(p.collector, p.peer_address, p.peer_asn, p.local_address, p.local_asn, p.first_seen);
 	IF id > coalesce(last_id, 0) THEN
-		UPDATE bgp.peer q SET router_id = p.router_id, label = p.label, first_seen = p.first_seen, last_seen = p.last_seen
+		UPDATE bgp.peer q SET router_id = p.router_id, label = p.label, last_seen = p.last_seen
 		WHERE q.peer_id = id;
 	END IF;
+	UPDATE bgp.peer q SET first_seen = p.first_seen WHERE q.peer_id = id AND q.first_seen > p.first_seen;
 	RETURN id;
 END
 $$;
@@ -458,7 +465,7 @@ BEGIN
 			CONTINUE;
 		END IF;
 		source := CASE s.name WHEN 'collector_log' THEN 'bgp.session_log'
-		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'rib_base' THEN 'bgp.rib_base' END;
+		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'peer_stale' THEN 'bgp.peer_stale' WHEN 'rib_base' THEN 'bgp.rib_base' END;
 		IF source IS NULL OR EXISTS (SELECT unnest(s.names)
 		    EXCEPT SELECT a.attname FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped) THEN
 			-- of another schema version: to be read, and forgotten
@@ -569,6 +576,7 @@ BEGIN
 	PERFORM bgp.restore_rows('session_log', 'bgp.session_log', format('peer_id = %s AND ', $2) || condition, $2);
 	PERFORM bgp.restore_rows('collector_log', 'bgp.session_log', format('peer_id IS NULL AND collector = %L AND ',
 	    $1->'peer'->>'collector') || condition, NULL);
+	PERFORM bgp.restore_rows('peer_stale', 'bgp.peer_stale', format('peer_id = %s', $2), $2);
 	IF to_regclass('pg_temp.restored_rib_base') IS NOT NULL THEN
 		PERFORM bgp.restore_base($2, day);
 	END IF;
