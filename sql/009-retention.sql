@@ -6,11 +6,12 @@
 -- to it, and a late line of its day makes a leaf anew.  Then it is archived and dropped, or
 -- bgp.unretire puts it back.
 --
--- Retiring is DETACH PARTITION without CONCURRENTLY.  CONCURRENTLY leaves the leaf
--- half-detached for as long as the longest transaction that uses the log, and meanwhile a line
--- of its day can be stored nowhere: a helper with old lines would stand still.  The lock that
--- takes its place is asked for only when nobody who holds the table has held it for long, and
--- given up after 0.3 s.
+-- Retiring is DETACH PARTITION, without CONCURRENTLY if it can be: that leaves the leaf
+-- half-detached until all transactions have ended that use the peer's log, and meanwhile a line
+-- of its day can be stored nowhere, so that a helper with old lines would stand still.  The
+-- lock that takes its place is asked for only when nobody who holds the table has held it for
+-- long, and given up after 0.3 s.  Where there is always somebody, but nobody for ever, such a
+-- moment does not come: then exabgp-pg-retention does it CONCURRENTLY (bgp.detach_statements).
 
 -- bgp.retired: what was taken out of the log and is still there.
 CREATE OR REPLACE VIEW bgp.retired AS
@@ -114,6 +115,33 @@ $$;
 COMMENT ON FUNCTION bgp.lock_for_retention(text[], text[]) IS
     'locks tables of the log for a moment; NULL, or why they could not be locked';
 
+-- bgp.detach_statements: detach a leaf while others use the peer's log, or end that if it was
+-- interrupted; then bgp.retire.  To be run one by one, outside of a transaction.  The comment
+-- tells it from a leaf that somebody detached by hand.
+CREATE OR REPLACE FUNCTION bgp.detach_statements(peer_id int, day date) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT s.statement
+	FROM (SELECT format('route_event_%s', $1) AS top, format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD')) AS leaf) n,
+	    pg_inherits i, LATERAL (VALUES
+	    (1, format('COMMENT ON TABLE bgp.%I IS %L', leaf, 'on its way out: exabgp-pg-retention')),
+	    (2, format('ALTER TABLE bgp.%I DETACH PARTITION bgp.%I %s', top, leaf,
+		CASE WHEN i.inhdetachpending THEN 'FINALIZE' ELSE 'CONCURRENTLY' END))) AS s (step, statement)
+	WHERE i.inhrelid = to_regclass('bgp.' || quote_ident(leaf)) AND i.inhparent = to_regclass('bgp.' || quote_ident(top))
+	ORDER BY s.step
+$$;
+COMMENT ON FUNCTION bgp.detach_statements(int, date) IS 'statements that detach a leaf while others use the log';
+
+-- bgp.detaching: leafs on which these were begun.
+CREATE OR REPLACE VIEW bgp.detaching AS
+SELECT c.oid::regclass AS leaf, (regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[1]::int AS peer_id,
+    to_date((regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[2], 'YYYYMMDD') AS day,
+    NOT c.relispartition AS done
+FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE c.relnamespace = 'bgp'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^route_event_\d+_\d{8}$'
+  AND (i.inhdetachpending OR i.inhrelid IS NULL AND obj_description(c.oid, 'pg_class') = 'on its way out: exabgp-pg-retention');
+COMMENT ON VIEW bgp.detaching IS 'leafs that are half out of bgp.route_event: the next run of retention ends that';
+GRANT SELECT ON bgp.detaching TO exabgp_pg_reader;
+
 -- bgp.retire: takes a leaf out of the log.  NULL if it did or there is none, else why it could
 -- not now: call it again later.
 CREATE OR REPLACE FUNCTION bgp.retire(peer_id int, day date, avoid text[])
@@ -126,18 +154,25 @@ DECLARE
 	name	text;
 BEGIN
 	IF NOT bgp.is_attached(leaf) THEN
-		RETURN NULL;
+		CASE (SELECT d.done FROM bgp.detaching d WHERE d.peer_id = $1 AND d.day = $2)
+		WHEN true THEN NULL;
+		WHEN false THEN RETURN 'half detached';
+		ELSE RETURN NULL;
+		END CASE;
 	END IF;
 	IF to_regclass('bgp.' || quote_ident(leaf || '_retired')) IS NOT NULL THEN
 		RETURN format('bgp.%s_retired is still there', leaf);
 	END IF;
-	why := bgp.lock_for_retention(ARRAY[top, leaf], $3);
+	why := bgp.lock_for_retention(CASE WHEN bgp.is_attached(leaf) THEN ARRAY[top, leaf] ELSE ARRAY[leaf] END, $3);
 	IF why IS NOT NULL THEN
 		RETURN why;
 	END IF;
 	-- no waiting for a standby with these locks; if it is lost in a crash, the leaf is still a leaf
 	PERFORM set_config('synchronous_commit', 'off', true);
-	EXECUTE format('ALTER TABLE bgp.%I DETACH PARTITION bgp.%I', top, leaf);
+	IF bgp.is_attached(leaf) THEN
+		EXECUTE format('ALTER TABLE bgp.%I DETACH PARTITION bgp.%I', top, leaf);
+	END IF;
+	EXECUTE format('COMMENT ON TABLE bgp.%I IS NULL', leaf);
 	EXECUTE format('ALTER TABLE bgp.%I RENAME TO %I', leaf, leaf || '_retired');
 	-- the indexes of a closed day: their names are for a new leaf
 	FOREACH name IN ARRAY ARRAY['_path', '_communities', '_closed'] LOOP
@@ -587,7 +622,7 @@ $$;
 COMMENT ON FUNCTION bgp.restore_finish(jsonb, int, boolean) IS 'puts the rows of an archive into the log';
 
 REVOKE ALL ON FUNCTION bgp.retention_days(int, inet[], int[]), bgp.retention_plan(int, inet[], int[], bigint), bgp.log_bytes(),
-    bgp.lock_holders(), bgp.lock_for_retention(text[], text[]), bgp.retire(int, date, text[]),
+    bgp.lock_holders(), bgp.lock_for_retention(text[], text[]), bgp.detach_statements(int, date), bgp.retire(int, date, text[]),
     bgp.attach_as_leaf(text, int, date, boolean), bgp.unretire(int, date), bgp.drop_empty(text, text[]),
     bgp.rib_base_leaf(date), bgp.forget_bases(), bgp.drop_base(date, text[]), bgp.restore_base(int, date),
     bgp.forget_sessions(int, inet[], int[], int), bgp.archive_sections(text, int, date), bgp.archive_head(text, int, date),

@@ -435,10 +435,47 @@ diag "longest: $(sql "SELECT string_agg(what || ' ' || round(ms::numeric, 1) || 
 is "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'live'")" 6000 "the helper's lines are there"
 retention --keep 3d --archive "$work/busy"
 is "$status $(sql "SELECT count(*) FROM bgp.route_event WHERE ts < now() - interval '4 days'")" "0 0" "the last of the old days are gone"
+
+# somebody always reads, nobody for ever
+lines 5 200000 400 --peers 2 | load late
+sql "DELETE FROM public.stop"
+for i in 1 2 3; do
+	while ! sql_true "SELECT count(*) > 0 FROM public.stop"; do
+		PGUSER=analyst sql "BEGIN; SELECT count(*) FROM bgp.route_log; SELECT pg_sleep(0.$((5 + i))); COMMIT" >/dev/null
+	done &
+	children+=($!)
+done
+retention --keep 3d --archive "$work/busy"
+is "$status $err" "0 " "readers that come and go do not keep a day for ever"
+is "$(sql "SELECT count(*) FROM bgp.partition WHERE day < now() - interval '4 days'") $(sql "SELECT count(*) FROM bgp.detaching")" "0 0" "it is gone"
+sql "INSERT INTO public.stop VALUES (1)"
+
+# half detached by one that was killed
+lines 5 210000 400 --peers 2 | load late
+leaf=$(sql "SELECT min(leaf::text) FROM bgp.partition WHERE day < now() - interval '4 days'")
+half() {
+	{
+		echo "BEGIN; SELECT count(*) FROM bgp.route_log;"
+		wait_for 60 test -e "$work/half"
+	} | PGUSER=analyst psql -Xq >/dev/null &
+	wait_for 10 sql_true "SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE usename = 'analyst' AND relation = '$leaf'::regclass"
+	# (it waits for the reader, then gives up)
+	PGOPTIONS="-c lock_timeout=500ms" sql "ALTER TABLE ${leaf%_*} DETACH PARTITION $leaf CONCURRENTLY" 2>/dev/null
+	touch "$work/half"
+	wait $!
+}
+half
+ok "a leaf is half detached" sql_true "SELECT leaf::text = '$leaf' AND NOT done FROM bgp.detaching"
+retention --keep 30d
+is "$status $(sql "SELECT count(*) FROM bgp.detaching")" "0 0" "the next run ends that"
+is "$(sql "SELECT count(*) FROM bgp.route_event WHERE med >= 210000")" 400 "and puts it back into the log, if it is kept"
+retention --keep 3d --archive "$work/busy"
+is "$status $err" "0 " "and drops it if it is not"
+
 psql -Xqd postgres -U postgres -c "DROP DATABASE other" -c "CREATE DATABASE other OWNER dba"
 in_other scripts/exabgp-pg-db init >/dev/null
 in_other restore --add "$work"/busy/*.zst
-is "$status $(in_other sql "SELECT count(*) || ' ' || count(DISTINCT med) FROM bgp.route_log WHERE collector = 'late'")$err" "0 3000 3000" \
+is "$status $(in_other sql "SELECT count(*) || ' ' || count(DISTINCT med) FROM bgp.route_log WHERE collector = 'late'")$err" "0 3800 3800" \
 	"and every late line is in an archive once ($(find "$work/busy" -name '*.zst' | wc -l) files)"
 
 done_testing
