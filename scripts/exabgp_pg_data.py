@@ -130,7 +130,9 @@ def _psql(options, text, **variables):
     for name, value in variables.items():
         command += ["-v", f"{name}={value}"]
     try:
-        done = subprocess.run(command + ["-f", "-"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command + ["-f", "-"], env=environment, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+        )
     except OSError as e:
         raise Failed(f"could not run psql: {e.strerror}") from None
     if done.returncode != 0:
