@@ -160,8 +160,12 @@ _escapes = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 def _row(values):
     """A line of COPY's text format."""
-    return "\t".join([r"\N" if v is None else str(v) if type(v) is int else v if v.isascii() and v.isprintable() and "\\" not in v
-                      else v.translate(_escapes) for v in values])
+    return "\t".join(
+        [
+            r"\N" if v is None else str(v) if type(v) is int else v.translate(_escapes) if "\\" in v or not v.isprintable() else v
+            for v in values
+        ]
+    )
 
 
 def replace(options, source, data_time, tables):
