@@ -208,6 +208,13 @@ others_at_it() {
 }
 
 scripts/exabgp-pg-db init >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
+# what is dealt with at a time, and from when on all is read again, so that a small log gets there
+sql "DO \$\$ DECLARE f record; BEGIN
+    FOR f IN SELECT * FROM (VALUES ('rib_follow', '100000', '40'), ('rib_late', '2000', '6')) f (name, usual, small) LOOP
+	ASSERT pg_get_functiondef(('bgp.' || f.name)::regproc) ~ f.usual, 'bgp.' || f.name || ' has no limit any more';
+	EXECUTE replace(pg_get_functiondef(('bgp.' || f.name)::regproc), f.usual, f.small);
+    END LOOP;
+END \$\$"
 for ((round = 0; round < ${ROUNDS:-1}; round++)); do
 	run_round
 	forget_all
