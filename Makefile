@@ -103,7 +103,7 @@ tsan: deps
 
 tsan-run: $(PROGRAM) $(BUILD)/unit/test_intake $(BUILD)/unit/test_journal
 	@rm -f $(TSAN_REPORT).*
-	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=report_thread_leaks=0:log_path=$(TSAN_REPORT); \
+	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=suppressions=$(CURDIR)/test/lib/tsan.supp:report_thread_leaks=0:log_path=$(TSAN_REPORT); \
 	    $(BUILD)/unit/test_intake && $(BUILD)/unit/test_journal && test/faults-protocol.sh
 	@! cat $(TSAN_REPORT).* 2>/dev/null
 
