@@ -4,13 +4,18 @@
 -- Roles: group roles without login.  GRANT exabgp_pg_writer TO the login that the
 -- helper uses, exabgp_pg_reader TO analysts and dashboards.
 DO $$
+DECLARE
+	role	text;
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'exabgp_pg_writer') THEN
-		CREATE ROLE exabgp_pg_writer NOLOGIN;
-	END IF;
-	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'exabgp_pg_reader') THEN
-		CREATE ROLE exabgp_pg_reader NOLOGIN;
-	END IF;
+	FOREACH role IN ARRAY ARRAY['exabgp_pg_writer', 'exabgp_pg_reader'] LOOP
+		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+			BEGIN
+				EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+			EXCEPTION WHEN duplicate_object OR unique_violation THEN
+				NULL;	-- another database's init was quicker: roles are the cluster's
+			END;
+		END IF;
+	END LOOP;
 END
 $$;
 

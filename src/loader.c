@@ -203,6 +203,7 @@ on_ready(void *arg)
 		if (b->rows[BATCH_GAPS] > 0)
 			l->stats.gap_us = l->stats.commit_us;
 		journal_release(l->journal, &b->to.journal);
+		l->config.on_commit(l->config.arg);
 		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
 			l->row_limit *= 2;
 			if (l->row_limit > l->config.batch_rows)
@@ -322,9 +323,12 @@ session_event(struct loader *l, struct peer *p)
 {
 	const struct message *m = l->message;
 
-	if (event_begin(l))
+	if (event_begin(l)) {
+		if (p != NULL)
+			batch_peer_row(l->filling, p, event_time(l));
 		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, m->event,
 		    m->family, m->detail);
+	}
 	event_end(l);
 	if (p == NULL)
 		return;
@@ -531,8 +535,10 @@ route_events(struct loader *l, struct peer *p, enum wait *wait)
 
 		if (is_full(l))
 			return false;
-		if (event_begin(l))
+		if (event_begin(l)) {
+			batch_peer_row(l->filling, p, m->time_us);
 			batch_route(l->filling, m->time_us, p->id, is_refreshed(p, r), r);
+		}
 		event_end(l);
 		l->next_event++;
 	}

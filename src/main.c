@@ -1,7 +1,8 @@
 /*
  * exabgp-pg - loads BGP updates from ExaBGP into PostgreSQL.
  *
- * stdin -> intake (thread) -> journal (thread) -> loader -> store -> PostgreSQL.
+ * stdin -> intake (thread) -> journal (thread) -> loader -> store -> PostgreSQL,
+ * which follow.h (threads) has bring up to date what is derived from the log.
  * This file wires them and decides when to end.
  */
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "follow.h"
 #include "intake.h"
 #include "journal.h"
 #include "loader.h"
@@ -43,6 +45,8 @@
 #define METRICS_MS	15000
 #define METRICS_LEAVE_MS 1000	/* for the last ones to be written */
 
+#define FOLLOWERS	2
+
 struct helper {
 	struct options	 options;
 	uv_loop_t	 loop;
@@ -56,9 +60,11 @@ struct helper {
 	struct loader	*loader;
 	struct resync	*resync;	/* NULL: not needed, or not yet */
 	struct metrics_file *metrics;	/* NULL: not wanted */
+	struct follow	*followers[FOLLOWERS];	/* what is brought up to date after commits */
 	int64_t		 start_us;
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
+	bool		 loaded;	/* and is in the database */
 	bool		 may_resync;	/* ExaBGP can be asked */
 	bool		 opened;	/* the journal is */
 	uint64_t	 gaps;		/* of the journal, after which it has been asked */
@@ -108,6 +114,8 @@ on_metrics_late(uv_timer_t *timer)
 static void
 leave(struct helper *h, int status)
 {
+	size_t i;
+
 	if (h->leaving)
 		return;
 	h->leaving = true;
@@ -123,8 +131,38 @@ leave(struct helper *h, int status)
 	uv_close((uv_handle_t *)&h->terminate, NULL);
 	uv_close((uv_handle_t *)&h->sigusr1, NULL);
 	uv_close((uv_handle_t *)&h->deadline, NULL);
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_leave(h->followers[i]);
 	loader_close(h->loader);
 	resync_close(h->resync);
+}
+
+static void
+leave_loaded(struct helper *h)
+{
+	/* of a file that was not read to its end, the rest is where it was */
+	leave(h, h->lossless && !intake_saw_eof(h->intake) ? EX_TEMPFAIL : EX_OK);
+}
+
+static bool
+followers_are_settled(struct helper *h)
+{
+	size_t i;
+
+	for (i = 0; i < FOLLOWERS; i++)
+		if (!follow_is_settled(h->followers[i]))
+			return false;
+	return true;
+}
+
+static void
+on_commit(void *arg)
+{
+	struct helper *h = arg;
+	size_t i;
+
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_wake(h->followers[i]);
 }
 
 static void
@@ -134,8 +172,10 @@ on_loaded(void *arg)
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
-	/* of a file that was not read to its end, the rest is where it was */
-	leave(h, h->lossless && !intake_saw_eof(h->intake) ? EX_TEMPFAIL : EX_OK);
+	h->loaded = true;
+	/* who looks at bgp.rib when we are gone is to find all of it, if that can be had */
+	if (h->term_ms != 0 || followers_are_settled(h))
+		leave_loaded(h);
 }
 
 /* from the threads of the journal and of the intake */
@@ -194,6 +234,11 @@ on_journal_changed(uv_async_t *async)
 		if (h->term_ms == 0 && h->options.drain_seconds != OPTIONS_DRAIN_FOREVER)
 			uv_timer_start(&h->deadline, on_deadline, (uint64_t)h->options.drain_seconds * 1000, 0);
 	}
+	if (h->loaded) {
+		if (!h->leaving && followers_are_settled(h))
+			leave_loaded(h);
+		return;
+	}
 	if (h->overdue && journal_ended(h->journal))
 		on_deadline(&h->deadline);
 	else
@@ -226,6 +271,10 @@ on_deadline(uv_timer_t *timer)
 	struct helper *h = timer->data;
 	long long since = clock_monotonic_ms() - h->term_ms;
 
+	if (h->loaded) {
+		leave_loaded(h);
+		return;
+	}
 	if (h->term_ms != 0 && since < TERM_LEAVE_MS && !loader_is_idle(h->loader)) {
 		loader_hurry(h->loader, true);
 		uv_timer_start(&h->deadline, on_deadline, 20, 0);
@@ -309,7 +358,12 @@ set_up(struct helper *h)
 		.on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
-		.on_loaded = on_loaded, .arg = h };
+		.on_commit = on_commit, .on_loaded = on_loaded, .arg = h };
+	struct follow_config followers[FOLLOWERS] = {
+		{ .name = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)", .parameter = h->options.collector,
+		    .pause_ms = 200 },
+		{ .name = "hunt.finding", .statement = "SELECT hunt.scan()", .optional = true, .pause_ms = 50 } };
+	size_t i;
 	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 
 	if (uv_loop_init(&h->loop) != 0 || uv_async_init(&h->loop, &h->journal_changed, on_journal_changed) != 0 ||
@@ -331,6 +385,13 @@ set_up(struct helper *h)
 	    (h->journal = journal_start(&journal, h->intake)) == NULL ||
 	    (h->loader = loader_new(&h->loop, h->journal, &loader)) == NULL)
 		return -1;
+	for (i = 0; i < FOLLOWERS; i++) {
+		followers[i].conninfo = h->options.dsn;
+		followers[i].on_settled = on_journal_change;
+		followers[i].arg = h;
+		if ((h->followers[i] = follow_start(&followers[i])) == NULL)
+			return -1;
+	}
 	if (h->options.metrics == NULL)
 		return 0;
 	if ((h->metrics = metrics_file_new(&h->loop, h->options.metrics)) == NULL ||

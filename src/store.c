@@ -595,13 +595,15 @@ time_text(char *text, size_t size, int64_t us)
 	return us == MESSAGE_NO_NUMBER ? "NULL" : clock_utc_text(text, size, us);
 }
 
+#define PEER_ARRAYS	12	/* parameters of bgp.ingest_commit that run over peers */
+
 static void
 commit_call(struct store *s)
 {
 	const struct batch *b = s->batch;
-	struct array arrays[10];
+	struct array arrays[PEER_ARRAYS];
 	char numbers[11][24], text[64];
-	const char *values[23];
+	const char *values[13 + PEER_ARRAYS];
 	int64_t fields[11] = { (int64_t)b->from.journal.segment, (int64_t)b->from.journal.offset, b->from.events,
 		(int64_t)b->to.journal.segment, (int64_t)b->to.journal.offset, b->to.events, b->seq,
 		(int64_t)b->rows[BATCH_ROUTES], (int64_t)b->rows[BATCH_ERRORS],
@@ -637,12 +639,14 @@ commit_call(struct store *s)
 			array_add(&arrays[9], "NULL");
 		else
 			array_add_quoted(&arrays[9], p->refreshing);
+		array_add(&arrays[10], time_text(text, sizeof(text), p->rows_from_us));
+		array_add(&arrays[11], time_text(text, sizeof(text), p->rows_to_us));
 	}
-	for (n = 0; n < 10; n++)
+	for (n = 0; n < PEER_ARRAYS; n++)
 		values[13 + n] = array_end(&arrays[n]);
 	statement_send(s, STEP_COMMIT_CALL, "SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-	    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)", 23, values);
-	for (n = 0; n < 10; n++)
+	    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)", 13 + PEER_ARRAYS, values);
+	for (n = 0; n < PEER_ARRAYS; n++)
 		buf_free(&arrays[n].text);
 }
 

@@ -45,6 +45,8 @@ bench_server() {
 	    "max_parallel_workers_per_gather = 0" "max_parallel_maintenance_workers = 0" || die "could not start a server"
 	database_new pristine
 	PGDATABASE=pristine "$top/scripts/exabgp-pg-db" init >/dev/null || die "could not make the schema"
+	# the log alone: test/bench/rib measures what bgp.rib costs
+	sql "DELETE FROM bgp.consumer" -d pristine
 }
 
 # database_new NAME [TEMPLATE]: anew, if there is one of that name
