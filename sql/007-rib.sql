@@ -306,7 +306,8 @@ BEGIN
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	-- a lock of its own: this transaction may be long, and loading is not to wait for it
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_entry_create', 0));
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
@@ -481,7 +482,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	IF NOT bgp.is_attached(leaf) THEN
-		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+		-- (not that of bgp.ensure_partition, for which loading waits)
+		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
 		IF NOT bgp.is_attached(leaf) THEN
 			EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
 			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
