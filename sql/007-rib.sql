@@ -272,7 +272,7 @@ COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a
 -- bgp.rib_fold: the SQL of the last event of each route that has events: kind W if it is gone;
 -- last_since, last_first: since and first_announced as they result.  base: how to join l, the
 -- events, of which is_first is the first of its route, to b, the routes that were there before.
--- sweeps: a call of bgp.rib_sweeps, or NULL if there are none.
+-- sweeps: SQL of bgp.rib_sweeps, or NULL if there are none.
 CREATE OR REPLACE FUNCTION bgp.rib_fold(events text, base text, sweeps text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$
@@ -581,8 +581,9 @@ BEGIN
 		EXECUTE format('DELETE FROM bgp.%I', leaf);
 		condition := condition || format(' AND ts >= %1$L AND (ts > %1$L OR seq > %2$s)', wipe.ts, wipe.seq);
 	END IF;
-	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts)) THEN
-		sweeps := format('bgp.rib_sweeps(%s, %L, %L)', peer_id, from_ts, to_ts);
+	-- (one of the same microsecond may be of a batch to come)
+	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts) WHERE end_seq <= to_seq) THEN
+		sweeps := format('(SELECT * FROM bgp.rib_sweeps(%s, %L, %L) WHERE end_seq <= %s)', peer_id, from_ts, to_ts, to_seq);
 	END IF;
 	EXECUTE format($f$
 	    WITH f AS MATERIALIZED (%1$s),
