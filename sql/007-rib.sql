@@ -100,7 +100,8 @@ BEGIN
 	IF cardinality($14) > 0 THEN
 		PERFORM bgp.batch_note(from_seq, $8, $14, $24, $25);
 		IF array_remove($21, NULL) <> '{}' THEN
-			UPDATE bgp.peer_stale s SET to_ts = coalesce(u.since, u.seen)
+			-- (a state may have begun earlier in the batch)
+			UPDATE bgp.peer_stale s SET to_ts = greatest(u.since, u.seen)
 			FROM unnest($14, $15, $19, $21) AS u (id, seen, since, stale)
 			WHERE s.peer_id = u.id AND s.to_ts IS NULL AND u.stale = '-infinity';
 			INSERT INTO bgp.peer_stale (peer_id, from_ts)

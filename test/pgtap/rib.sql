@@ -176,7 +176,7 @@ SELECT bgp.ingest_open('11111111-2222-4333-8444-555555555555', 'tap') \g /dev/nu
 -- as the helper says it of peer 3: stale since this second, NULL: no more
 CREATE FUNCTION pg_temp.stale(since int, seen int) RETURNS void LANGUAGE sql AS $$
 	SELECT bgp.ingest_commit(journal_id, segment, position, events, segment + 1, position, events, seq, 0, 0, 0, 0, NULL,
-	    ARRAY[pg_temp.id(2), pg_temp.id(3)], ARRAY[pg_temp.at(seen), pg_temp.at(seen)], '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}',
+	    ARRAY[pg_temp.id(2), pg_temp.id(3)], ARRAY[pg_temp.at(seen), pg_temp.at(seen)], '{NULL,NULL}', '{NULL,NULL}', '{NULL,up}', ARRAY[NULL, pg_temp.at(seen - 3)],
 	    '{NULL,NULL}', ARRAY[NULL, coalesce(pg_temp.at(since), '-infinity')], '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}')
 	FROM bgp.ingest_position WHERE journal_id = '11111111-2222-4333-8444-555555555555'
 $$;
