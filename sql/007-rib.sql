@@ -100,7 +100,8 @@ BEGIN
 	IF cardinality($14) > 0 THEN
 		PERFORM bgp.batch_note(from_seq, $8, $14, $24, $25);
 		IF array_remove($21, NULL) <> '{}' THEN
-			UPDATE bgp.peer_stale s SET to_ts = coalesce(u.since, u.seen)
+			-- (a state may have begun earlier in the batch)
+			UPDATE bgp.peer_stale s SET to_ts = greatest(u.since, u.seen)
 			FROM unnest($14, $15, $19, $21) AS u (id, seen, since, stale)
 			WHERE s.peer_id = u.id AND s.to_ts IS NULL AND u.stale = '-infinity';
 			INSERT INTO bgp.peer_stale (peer_id, from_ts)
@@ -272,7 +273,7 @@ COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a
 -- bgp.rib_fold: the SQL of the last event of each route that has events: kind W if it is gone;
 -- last_since, last_first: since and first_announced as they result.  base: how to join l, the
 -- events, of which is_first is the first of its route, to b, the routes that were there before.
--- sweeps: a call of bgp.rib_sweeps, or NULL if there are none.
+-- sweeps: SQL of bgp.rib_sweeps, or NULL if there are none.
 CREATE OR REPLACE FUNCTION bgp.rib_fold(events text, base text, sweeps text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$
@@ -306,7 +307,8 @@ BEGIN
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	-- a lock of its own: this transaction may be long, and loading is not to wait for it
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_entry_create', 0));
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
@@ -481,7 +483,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	IF NOT bgp.is_attached(leaf) THEN
-		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+		-- (not that of bgp.ensure_partition, for which loading waits)
+		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
 		IF NOT bgp.is_attached(leaf) THEN
 			EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
 			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
@@ -579,8 +582,9 @@ BEGIN
 		EXECUTE format('DELETE FROM bgp.%I', leaf);
 		condition := condition || format(' AND ts >= %1$L AND (ts > %1$L OR seq > %2$s)', wipe.ts, wipe.seq);
 	END IF;
-	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts)) THEN
-		sweeps := format('bgp.rib_sweeps(%s, %L, %L)', peer_id, from_ts, to_ts);
+	-- (one of the same microsecond may be of a batch to come)
+	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts) WHERE end_seq <= to_seq) THEN
+		sweeps := format('(SELECT * FROM bgp.rib_sweeps(%s, %L, %L) WHERE end_seq <= %s)', peer_id, from_ts, to_ts, to_seq);
 	END IF;
 	EXECUTE format($f$
 	    WITH f AS MATERIALIZED (%1$s),

@@ -169,11 +169,14 @@ static void
 on_loaded(void *arg)
 {
 	struct helper *h = arg;
+	size_t i;
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
 	h->loaded = true;
 	/* who looks at bgp.rib when we are gone is to find all of it, if that can be had */
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_hurry(h->followers[i]);
 	if (h->term_ms != 0 || followers_are_settled(h))
 		leave_loaded(h);
 }
