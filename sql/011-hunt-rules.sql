@@ -531,25 +531,27 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- --- judging one announcement ----------------------------------------------------------------
+-- (What is called for each announcement has no SET search_path, which costs as much as the
+-- rest: who calls it has.)
 
 -- hunt.clean_path: prepends collapsed, loops cut out: seen from the origin, an AS that comes
 -- again takes away all that came after its first time.
 CREATE OR REPLACE FUNCTION hunt.clean_path(path bigint[]) RETURNS bigint[]
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-	kept	bigint[] := '{}';	-- from the origin on
+	kept	bigint[] := '{}';
 	at	int;
 	i	int;
 BEGIN
 	FOR i IN REVERSE coalesce(cardinality(path), 0) .. 1 LOOP
 		at := array_position(kept, path[i]);
 		IF at IS NULL THEN
-			kept := kept || path[i];
-		ELSE
-			kept := kept[1:at];
+			kept := path[i] || kept;
+		ELSIF at > 1 THEN
+			kept := kept[at:];
 		END IF;
 	END LOOP;
-	RETURN ARRAY(SELECT kept[n] FROM generate_series(cardinality(kept), 1, -1) n);
+	RETURN kept;
 END
 $$;
 COMMENT ON FUNCTION hunt.clean_path(bigint[]) IS 'an AS path with prepends collapsed and loops cut out';
@@ -559,7 +561,7 @@ COMMENT ON FUNCTION hunt.clean_path(bigint[]) IS 'an AS path with prepends colla
 -- in_set: the origin is a member of a set, which is none to RFC 6811.
 CREATE OR REPLACE FUNCTION hunt.judged_paths(path bigint[], as_path text, peer_asn bigint)
 RETURNS TABLE (hops bigint[], in_set boolean)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
 	tokens		text[];
 	variants	text[] := '{""}';
@@ -609,7 +611,7 @@ COMMENT ON FUNCTION hunt.judged_paths(bigint[], text, bigint) IS 'the paths that
 -- hunt.judge_prepends: do the hops just before the last one match a pattern?  If not, the AS
 -- that breaks the one that fits best; NULL: they match.
 CREATE OR REPLACE FUNCTION hunt.judge_prepends(hops bigint[], patterns jsonb) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
 	pattern	jsonb;
 	len	int;
@@ -635,44 +637,68 @@ $$;
 -- hunt.annotate_route: the annotation of the first of these rules, and within it the first
 -- annotation, whose communities the route has ("in", all of them) and has not ("out", none).
 CREATE OR REPLACE FUNCTION hunt.annotate_route(rules hunt.rule[], communities text[], OUT annotation text, OUT rank int)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT m.key, (r.n * 1000 + a.n)::int
-	FROM unnest(rules) WITH ORDINALITY AS r (version, rule, name, origins, neighbors, prepend_seq, no_export, annotations, min_peers, mitigation, n),
-	    jsonb_array_elements(r.annotations) WITH ORDINALITY AS a (v, n), jsonb_each(a.v) m, jsonb_array_elements(m.value) c
-	WHERE coalesce(communities, '{}') @> ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))
-	  AND NOT coalesce(communities, '{}') && ARRAY(SELECT jsonb_array_elements_text(c -> 'out'))
-	ORDER BY r.n, a.n LIMIT 1
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	r	hunt.rule;
+	a	jsonb;
+	c	jsonb;
+BEGIN
+	rank := 0;
+	FOREACH r IN ARRAY rules LOOP
+		FOR i IN 0 .. coalesce(jsonb_array_length(r.annotations), 0) - 1 LOOP
+			rank := rank + 1;
+			FOR annotation, a IN SELECT key, value FROM jsonb_each(r.annotations -> i) LOOP
+				FOR j IN 0 .. jsonb_array_length(a) - 1 LOOP
+					c := a -> j;
+					IF coalesce(communities, '{}') @> ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))
+					    AND NOT coalesce(communities, '{}') && ARRAY(SELECT jsonb_array_elements_text(c -> 'out')) THEN
+						RETURN;
+					END IF;
+				END LOOP;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+	annotation := NULL;
+	rank := NULL;
+END
 $$;
 
 -- hunt.judge: what the rules say of an announcement; no row: it is legitimate, or not ours.
 CREATE OR REPLACE FUNCTION hunt.judge(version int, prefix cidr, path bigint[], as_path text, communities text[], peer_asn bigint)
 RETURNS SETOF hunt.rule_verdict
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	len		int := masklen(prefix);
 	best		int;
 	exact		boolean;
-	rules		hunt.rule[];
+	rules		hunt.rule[] := '{}';
+	annotates	boolean := false;
+	c		record;
 	r		hunt.rule;
 	p		record;
 	clean		bigint[];
 	n		int;
-	what		"char";		-- the four places of the type
-	way		"char";
-	policy		"char";
+	what		text;		-- places of the type
+	way		text;
+	policy		text;
 	culprit		bigint;
 	legitimate	boolean;
 	v		hunt.rule_verdict;
 	verdicts		hunt.rule_verdict[] := '{}';
 	known		int;
 BEGIN
-	SELECT array_agg(x.r ORDER BY (x.r).rule), max(x.l) INTO rules, best
-	FROM (SELECT DISTINCT ON (q.rule) q AS r, least(c.max_len, len) AS l, max(least(c.max_len, len)) OVER () AS longest
-	    FROM hunt.rule_prefix c JOIN hunt.rule q ON q.version = c.version AND q.rule = c.rule
-	    WHERE c.version = $1 AND c.prefix = ANY (bgp.supernets($2)) AND c.min_len <= len
-	    ORDER BY q.rule, least(c.max_len, len) DESC) x
-	WHERE x.l = x.longest;
-	IF rules IS NULL THEN
+	FOR c IN
+		SELECT q AS r, least(x.max_len, len) AS l
+		FROM hunt.rule_prefix x JOIN hunt.rule q ON q.version = x.version AND q.rule = x.rule
+		WHERE x.version = $1 AND x.prefix = ANY (bgp.supernets($2)) AND x.min_len <= len
+		ORDER BY 2 DESC, x.rule
+	LOOP
+		EXIT WHEN c.l < best;
+		best := c.l;
+		rules := rules || c.r;
+		annotates := annotates OR (c.r).annotations IS NOT NULL;
+	END LOOP;
+	IF best IS NULL THEN
 		RETURN;
 	END IF;
 	exact := best = len;
@@ -714,14 +740,20 @@ BEGIN
 				legitimate := true;
 				EXIT;
 			END IF;
-			v.type := format('%s|%s|-|%s', what, way, policy);
+			v.type := what || '|' || way || '|-|' || policy;
 			v.min_peers := r.min_peers;
 		END LOOP;
 		CONTINUE WHEN legitimate;
 		v.configured_prefix := set_masklen(prefix, best);
 		v.origin_asn := CASE WHEN NOT p.in_set THEN p.hops[cardinality(p.hops)] END;
 		v.infected := ARRAY(SELECT DISTINCT x FROM unnest(v.infected) x ORDER BY 1);
-		SELECT a.annotation, a.rank INTO v.annotation, v.annotation_rank FROM hunt.annotate_route(rules, $5) a;
+		IF annotates THEN
+			SELECT a.annotation, a.rank INTO v.annotation, v.annotation_rank FROM hunt.annotate_route(rules, $5) a;
+		END IF;
+		IF cardinality(verdicts) = 0 THEN
+			verdicts := ARRAY[v];
+			CONTINUE;
+		END IF;
 		-- members of one set may show the same
 		SELECT i.i INTO known FROM unnest(verdicts) WITH ORDINALITY AS i (type, hijacker_asn, a, b, c, d, e, f, i)
 		WHERE i.type = v.type AND i.hijacker_asn IS NOT DISTINCT FROM v.hijacker_asn;
@@ -756,7 +788,8 @@ $$;
 CREATE OR REPLACE FUNCTION hunt.suspects(version int, since timestamptz, until timestamptz,
     peer_id int DEFAULT NULL, from_seq bigint DEFAULT NULL, to_seq bigint DEFAULT NULL, followed boolean DEFAULT false)
 RETURNS SETOF hunt.rule_event
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	lengths	int[] := ARRAY(SELECT DISTINCT masklen(c.prefix) FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY 1);
 BEGIN
@@ -815,7 +848,8 @@ $$;
 -- of the sessions of their peers among them.
 CREATE OR REPLACE FUNCTION hunt.events_of(version int, prefixes cidr[], since timestamptz[], until timestamptz)
 RETURNS TABLE (prefix cidr, events hunt.rule_event[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($f$
 	    WITH w AS (SELECT * FROM unnest($1, $2) AS w (prefix, since)),
@@ -842,7 +876,7 @@ $$;
 -- --- from events to findings ------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION hunt.rpki_status(prefix cidr, origin_asn bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	IF to_regprocedure('hunt.rpki(cidr, bigint)') IS NULL THEN
 		RETURN NULL;
@@ -853,7 +887,7 @@ $$;
 
 -- hunt.evidence_of: an event as it stands in the evidence; times in UTC.
 CREATE OR REPLACE FUNCTION hunt.evidence_of(e hunt.rule_event, kind text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('ts', to_char(e.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'kind', kind,
 	    'collector', e.collector, 'peer_id', e.peer_id, 'peer_address', host(e.peer_address), 'peer_asn', e.peer_asn,
 	    'path_id', nullif(e.path_id, -1), 'as_path', coalesce(e.as_path, array_to_string(e.path, ' ')),
@@ -1033,7 +1067,7 @@ $$;
 
 -- hunt.case_asns: ASNs of the peers of a case: all, and those that no longer show it.
 CREATE OR REPLACE FUNCTION hunt.case_asns(peers hunt.finding_peer[], OUT seen bigint[], OUT withdrawn bigint[])
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn), '{}'),
 	    coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn) FILTER (WHERE a.gone), '{}')
 	FROM (SELECT p.peer_asn, bool_and(x.ended_at IS NOT NULL) AS gone
@@ -1241,7 +1275,8 @@ $$;
 -- findings of the prefix are read again from the log, since the time when none of them was open
 -- (hunt.follow_anew).  An event that is met twice gives the same as once.
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	began		timestamptz := clock_timestamp();
 	cfg		record;
@@ -1277,7 +1312,10 @@ BEGIN
 		GROUP BY q.peer_id
 	LOOP
 		ids := ids || b.ids;
-		high := greatest(high, least(b.to_ts, now() + interval '1 hour'));
+		-- (not by the second look of hunt.config_load)
+		IF b.to_seq < 9223372036854775807 THEN
+			high := greatest(high, least(b.to_ts, now() + interval '1 hour'));
+		END IF;
 		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, b.from_ts, b.to_ts, b.peer_id, b.from_seq, b.to_seq, true) s);
 		sessions := sessions || ARRAY(SELECT s FROM hunt.session_events(b.peer_id, b.from_ts, b.to_ts, b.from_seq, b.to_seq) s);
 	END LOOP;
@@ -1357,7 +1395,8 @@ $$;
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
 CREATE OR REPLACE FUNCTION hunt.replay(since timestamptz, until timestamptz, config jsonb DEFAULT NULL)
 RETURNS SETOF hunt.finding
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	version		int;
 	cfg		record;
@@ -1422,7 +1461,8 @@ COMMENT ON FUNCTION hunt.replay(timestamptz, timestamptz, jsonb) IS
 -- hunt.judge_open: judges the open findings by the routes that show them, and the routes that
 -- peers hold now.
 CREATE OR REPLACE FUNCTION hunt.judge_open(version int, percent numeric) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	f	hunt.finding_row;
 	s	record;
@@ -1527,7 +1567,8 @@ $$;
 
 -- hunt.config_load: a new configuration: refused if anything is wrong with it.
 CREATE OR REPLACE FUNCTION hunt.config_load(config jsonb) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	v	int;
 	fresh	boolean;
