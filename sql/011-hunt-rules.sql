@@ -361,7 +361,7 @@ BEGIN
 	FOR a IN SELECT v, format('%s[%s]', at, n - 1) AS p FROM jsonb_array_elements(list) WITH ORDINALITY AS l (v, n) LOOP
 		IF jsonb_typeof(a.v) <> 'object' OR (SELECT count(*) FROM jsonb_object_keys(CASE jsonb_typeof(a.v) WHEN 'object' THEN a.v ELSE '{}' END)) <> 1 THEN
 			RETURN QUERY SELECT 'not an object with one member, the annotation', a.p;
-			CONTINUE;
+			CONTINUE WHEN jsonb_typeof(a.v) <> 'object';
 		END IF;
 		RETURN QUERY SELECT 'an annotation has 1 to 100 characters', hunt.json_key(a.p, k)
 		FROM jsonb_object_keys(a.v) k WHERE length(k) NOT BETWEEN 1 AND 100;
