@@ -1485,6 +1485,7 @@ BEGIN
 		WHERE p.finding_id = f.finding_id AND p.peer_id = m.peer_id AND p.path_id = m.path_id
 		  AND NOT EXISTS (SELECT FROM unnest(m.verdicts) w WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn);
 		f.config_version := $1;
+		SELECT a.withdrawn INTO f.peers_withdrawn FROM hunt.case_asns(ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
 		IF s.here = 0 OR s.seen - s.here >= greatest(1, round(s.seen * $2 / 100)) THEN
 			IF f.state = 'candidate' THEN
 				DELETE FROM hunt.finding_row r WHERE r.finding_id = f.finding_id;
@@ -1503,8 +1504,8 @@ BEGIN
 			f.annotation_rank := v.annotation_rank;
 			f.community_annotation := v.annotation;
 		END IF;
-		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, configured_prefix, min_peers, annotation_rank, community_annotation)
-		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
+		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, peers_withdrawn, configured_prefix, min_peers, annotation_rank, community_annotation)
+		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn, f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
 		WHERE r.finding_id = f.finding_id;
 		IF f.state <> 'candidate' THEN
 			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
