@@ -690,7 +690,7 @@ BEGIN
 	FOR c IN
 		SELECT q AS r, least(x.max_len, len) AS l
 		FROM hunt.rule_prefix x JOIN hunt.rule q ON q.version = x.version AND q.rule = x.rule
-		WHERE x.version = $1 AND x.prefix = ANY (bgp.supernets($2)) AND x.min_len <= len
+		WHERE x.version = $1 AND x.prefix = ANY (ARRAY(SELECT set_masklen($2, i) FROM generate_series(0, len) i)) AND x.min_len <= len
 		ORDER BY 2 DESC, x.rule
 	LOOP
 		EXIT WHEN c.l < best;
@@ -781,17 +781,21 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		e.communities || e.large_communities, p.peer_asn) j) END AS verdicts$f$, $1)
 $$;
 
+-- hunt.prefix_lengths: of configured prefixes, without their range operators: few, so that all are tried
+CREATE OR REPLACE FUNCTION hunt.prefix_lengths(version int) RETURNS int[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ARRAY(SELECT DISTINCT masklen(c.prefix) FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY 1)
+$$;
+
 -- hunt.suspects: the events of a time (of one peer and of these seq, or of all) that may matter:
 -- announcements that the rules object to; with followed, every event of a prefix that has an
 -- open finding, or one that ended later than the event.  Only IPv4 and IPv6 unicast.  What is
 -- plainly legitimate is told apart in one query with the rest, without judging it.
-CREATE OR REPLACE FUNCTION hunt.suspects(version int, since timestamptz, until timestamptz,
+CREATE OR REPLACE FUNCTION hunt.suspects(version int, lengths int[], since timestamptz, until timestamptz,
     peer_id int DEFAULT NULL, from_seq bigint DEFAULT NULL, to_seq bigint DEFAULT NULL, followed boolean DEFAULT false)
 RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-	lengths	int[] := ARRAY(SELECT DISTINCT masklen(c.prefix) FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY 1);
 BEGIN
 	RETURN QUERY EXECUTE format($f$
 	    SELECT s.ts, s.peer_id, s.seq, s.kind, s.prefix, s.path_id, s.path, s.as_path, s.next_hop, s.communities,
@@ -820,9 +824,9 @@ BEGIN
 	    hunt.event_columns($1),
 	    CASE WHEN followed THEN 'EXISTS (SELECT FROM hunt.finding_row f WHERE f.prefix = x.prefix AND (f.ended_at IS NULL OR f.last_event >= x.ts))'
 		ELSE 'false' END,
-	    $2, $3,
-	    CASE WHEN $4 IS NULL THEN 'true' ELSE format('x.peer_id = %s AND x.seq > %s AND x.seq <= %s', $4, $5, $6) END, $1)
-	USING lengths;
+	    $3, $4,
+	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id = %s AND x.seq > %s AND x.seq <= %s', $5, $6, $7) END, $1)
+	USING $2;
 END
 $$;
 
@@ -857,13 +861,15 @@ BEGIN
 		SELECT %1$s, w.since
 		FROM bgp.route_event e JOIN w ON w.prefix = e.prefix JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.prefix = ANY ($1) AND e.ts >= %2$L AND e.ts <= %3$L AND e.ts >= w.since AND e.family IS NULL),
+	    s AS MATERIALIZED (
+		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM e GROUP BY peer_id) q, hunt.session_events(q.peer_id, q.since, %3$L) s),
 	    a AS (
 		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop, communities, collector,
 		    peer_address, peer_asn, begin_ts, verdicts
 		FROM e
 		UNION ALL
 		SELECT k.prefix, s.*
-		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k, hunt.session_events(k.peer_id, k.since, %3$L) s
+		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k JOIN s ON s.peer_id = k.peer_id AND s.ts >= k.since
 		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix))
 	    SELECT of_prefix, array_agg(ROW(ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop, communities, collector,
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
@@ -887,11 +893,13 @@ $$;
 
 -- hunt.evidence_of: an event as it stands in the evidence; times in UTC.
 CREATE OR REPLACE FUNCTION hunt.evidence_of(e hunt.rule_event, kind text) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-	SELECT jsonb_strip_nulls(jsonb_build_object('ts', to_char(e.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'kind', kind,
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN jsonb_strip_nulls(jsonb_build_object('ts', to_char(e.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'kind', kind,
 	    'collector', e.collector, 'peer_id', e.peer_id, 'peer_address', host(e.peer_address), 'peer_asn', e.peer_asn,
 	    'path_id', nullif(e.path_id, -1), 'as_path', coalesce(e.as_path, array_to_string(e.path, ' ')),
-	    'next_hop', host(e.next_hop), 'communities', to_jsonb(e.communities)))
+	    'next_hop', host(e.next_hop), 'communities', to_jsonb(e.communities)));
+END
 $$;
 
 -- hunt.follow: what becomes of the findings of one prefix through these events, in their order.
@@ -1067,11 +1075,13 @@ $$;
 
 -- hunt.case_asns: ASNs of the peers of a case: all, and those that no longer show it.
 CREATE OR REPLACE FUNCTION hunt.case_asns(peers hunt.finding_peer[], OUT seen bigint[], OUT withdrawn bigint[])
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
 	SELECT coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn), '{}'),
-	    coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn) FILTER (WHERE a.gone), '{}')
+	    coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn) FILTER (WHERE a.gone), '{}') INTO seen, withdrawn
 	FROM (SELECT p.peer_asn, bool_and(x.ended_at IS NOT NULL) AS gone
-	    FROM unnest($1) x JOIN bgp.peer p ON p.peer_id = x.peer_id WHERE p.peer_asn IS NOT NULL GROUP BY p.peer_asn) a
+	    FROM unnest(peers) x JOIN bgp.peer p ON p.peer_id = x.peer_id WHERE p.peer_asn IS NOT NULL GROUP BY p.peer_asn) a;
+END
 $$;
 
 -- hunt.finding_changed: notes a change and tells who listens.
@@ -1283,6 +1293,7 @@ DECLARE
 	state		hunt.scan_state;
 	b		record;
 	g		record;
+	lengths		int[];
 	ids		bigint[] := '{}';
 	met		hunt.rule_event[] := '{}';
 	sessions	hunt.rule_event[] := '{}';
@@ -1293,7 +1304,8 @@ DECLARE
 	before		timestamptz;
 	anew		cidr[] := '{}';
 	anew_since	timestamptz[] := '{}';
-	i		int;
+	anew_from	timestamptz[] := '{}';
+	anew_known	boolean[] := '{}';
 	n		int := 0;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('hunt.scan', 0)) THEN
@@ -1305,6 +1317,7 @@ BEGIN
 	END IF;
 	SELECT * INTO state FROM hunt.scan_state;
 	high := state.high_ts;
+	lengths := hunt.prefix_lengths(cfg.version);
 	FOR b IN
 		SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts,
 		    array_agg(q.batch_id) AS ids
@@ -1316,7 +1329,7 @@ BEGIN
 		IF b.to_seq < 9223372036854775807 THEN
 			high := greatest(high, least(b.to_ts, now() + interval '1 hour'));
 		END IF;
-		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, b.from_ts, b.to_ts, b.peer_id, b.from_seq, b.to_seq, true) s);
+		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, b.from_ts, b.to_ts, b.peer_id, b.from_seq, b.to_seq, true) s);
 		sessions := sessions || ARRAY(SELECT s FROM hunt.session_events(b.peer_id, b.from_ts, b.to_ts, b.from_seq, b.to_seq) s);
 	END LOOP;
 	FOR g IN
@@ -1353,19 +1366,21 @@ BEGIN
 			EXIT WHEN before IS NULL OR before >= since;
 			since := before;
 		END LOOP;
-		-- (a log whose beginning has been dropped tells less than the findings themselves)
-		IF before = since AND NOT hunt.log_has(g.prefix, since) THEN
-			n := n + hunt.follow_on(cfg.version, g.prefix, g.events, cfg.percent);
-			CONTINUE;
-		END IF;
 		anew := anew || g.prefix;
 		anew_since := anew_since || since;
+		anew_from := anew_from || g.from_ts;
+		anew_known := anew_known || coalesce(before = since, false);
 	END LOOP;
 	IF cardinality(anew) > 0 THEN
-		FOR g IN SELECT w.prefix, w.since, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
-		    JOIN unnest(anew, anew_since) w (prefix, since) USING (prefix)
+		FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
+		    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known) USING (prefix)
 		LOOP
-			n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
+			IF g.known AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since AND e.kind = 'A') THEN
+				-- a log whose beginning has been dropped tells less than the findings do
+				n := n + hunt.follow_on(cfg.version, g.prefix, ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts), cfg.percent);
+			ELSE
+				n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
+			END IF;
 		END LOOP;
 	END IF;
 	n := n + hunt.settle(cfg.version, cfg.dormant_after, high);
@@ -1378,18 +1393,6 @@ END
 $$;
 COMMENT ON FUNCTION hunt.scan() IS
     'judges what was committed since the last scan, a few hundred batches at most; the number of findings touched. One at a time: a second returns 0 at once';
-
--- hunt.log_has: does the log have an announcement of this prefix at this time?
-CREATE OR REPLACE FUNCTION hunt.log_has(prefix cidr, at timestamptz) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	there	boolean;
-BEGIN
-	EXECUTE format('SELECT EXISTS (SELECT FROM bgp.route_event e WHERE e.prefix = $1 AND e.ts = %L AND e.kind = ''A'')', $2)
-	INTO there USING $1;
-	RETURN there;
-END
-$$;
 
 -- hunt.replay: the findings that the updates of a past time, since and until included, give on
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
@@ -1423,7 +1426,7 @@ BEGIN
 		END IF;
 	END IF;
 	SELECT s.percent, s.dormant_after INTO cfg FROM hunt.setting(config) s;
-	prefixes := ARRAY(SELECT DISTINCT s.prefix FROM hunt.suspects(version, since, until) s);
+	prefixes := ARRAY(SELECT DISTINCT s.prefix FROM hunt.suspects(version, hunt.prefix_lengths(version), since, until) s);
 	IF cardinality(prefixes) > 0 THEN
 		EXECUTE format('SELECT greatest((SELECT max(ts) FROM bgp.route_event WHERE ts >= %1$L AND ts <= %2$L),
 		    (SELECT max(ts) FROM bgp.session_log WHERE ts >= %1$L AND ts <= %2$L AND peer_id IS NOT NULL))', since, until) INTO clock;
@@ -1700,8 +1703,8 @@ BEGIN
 	-- ours only: others have functions in this schema as well
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
 	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
-	    judge,event_columns,suspects,session_events,events_of,rpki_status,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,follow_on,follow_anew,scan,log_has,replay,judge_open,rib_within,config_load,finding_for,
+	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,rpki_status,evidence_of,follow,setting,quiet_state,case_asns,
+	    finding_changed,store,settle,lock,follow_on,follow_anew,scan,replay,judge_open,rib_within,config_load,finding_for,
 	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
