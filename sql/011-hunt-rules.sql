@@ -787,12 +787,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT ARRAY(SELECT DISTINCT masklen(c.prefix) FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY 1)
 $$;
 
--- hunt.suspects: the events of a time (of one peer and of these seq, or of all) that may matter:
+-- hunt.suspects: the events of a time (of these peers, each with its own seq, or of all) that may matter:
 -- announcements that the rules object to; with followed, every event of a prefix that has an
 -- open finding, or one that ended later than the event.  Only IPv4 and IPv6 unicast.  What is
 -- plainly legitimate is told apart in one query with the rest, without judging it.
 CREATE OR REPLACE FUNCTION hunt.suspects(version int, lengths int[], since timestamptz, until timestamptz,
-    peer_id int DEFAULT NULL, from_seq bigint DEFAULT NULL, to_seq bigint DEFAULT NULL, followed boolean DEFAULT false)
+    peer_ids int[] DEFAULT NULL, from_seq bigint[] DEFAULT NULL, to_seq bigint[] DEFAULT NULL, followed boolean DEFAULT false)
 RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
@@ -825,8 +825,10 @@ BEGIN
 	    CASE WHEN followed THEN 'EXISTS (SELECT FROM hunt.finding_row f WHERE f.prefix = x.prefix AND (f.ended_at IS NULL OR f.last_event >= x.ts))'
 		ELSE 'false' END,
 	    $3, $4,
-	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id = %s AND x.seq > %s AND x.seq <= %s', $5, $6, $7) END, $1)
-	USING $2;
+	    -- (peers as constants: they choose the partitions when the query is planned)
+	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
+		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1)
+	USING $2, $5, $6, $7;
 END
 $$;
 
@@ -1318,19 +1320,24 @@ BEGIN
 	SELECT * INTO state FROM hunt.scan_state;
 	high := state.high_ts;
 	lengths := hunt.prefix_lengths(cfg.version);
+	ids := ARRAY(SELECT q.batch_id FROM bgp.batch_pending q WHERE q.consumer = 'hunt' ORDER BY q.batch_id LIMIT 400);
 	FOR b IN
-		SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts,
-		    array_agg(q.batch_id) AS ids
-		FROM (SELECT * FROM bgp.batch_pending x WHERE x.consumer = 'hunt' ORDER BY x.batch_id LIMIT 400) q
-		GROUP BY q.peer_id
+		SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq, array_agg(w.to_seq) AS to_seq,
+		    array_agg(w.from_ts) AS from_ts, array_agg(w.to_ts) AS to_ts, max(w.to_ts) FILTER (WHERE w.to_seq < 9223372036854775807) AS high
+		FROM (SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts
+		    FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids) GROUP BY q.peer_id) w
+		    JOIN bgp.peer p USING (peer_id)
+		GROUP BY p.collector
 	LOOP
-		ids := ids || b.ids;
-		-- (not by the second look of hunt.config_load)
-		IF b.to_seq < 9223372036854775807 THEN
-			high := greatest(high, least(b.to_ts, now() + interval '1 hour'));
-		END IF;
-		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, b.from_ts, b.to_ts, b.peer_id, b.from_seq, b.to_seq, true) s);
-		sessions := sessions || ARRAY(SELECT s FROM hunt.session_events(b.peer_id, b.from_ts, b.to_ts, b.from_seq, b.to_seq) s);
+		-- (the second look of hunt.config_load says nothing of how far the log is)
+		high := greatest(high, CASE WHEN b.high IS NOT NULL THEN least(b.high, now() + interval '1 hour') END);
+		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, (SELECT min(t) FROM unnest(b.from_ts) t),
+		    (SELECT max(t) FROM unnest(b.to_ts) t), b.peers, b.from_seq, b.to_seq, true) s);
+		sessions := sessions || ARRAY(
+		    SELECT s FROM unnest(b.peers, b.from_seq, b.to_seq, b.from_ts, b.to_ts) w (peer_id, from_seq, to_seq, from_ts, to_ts),
+			hunt.session_events(w.peer_id, w.from_ts, w.to_ts, w.from_seq, w.to_seq) s
+		    WHERE EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = w.peer_id AND l.ts >= w.from_ts AND l.ts <= w.to_ts
+			AND l.event IN ('up', 'down', 'refresh')));
 	END LOOP;
 	FOR g IN
 		WITH e AS (SELECT * FROM unnest(met)),
