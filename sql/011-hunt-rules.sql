@@ -1296,18 +1296,19 @@ DECLARE
 	b		record;
 	g		record;
 	lengths		int[];
-	ids		bigint[] := '{}';
-	met		hunt.rule_event[] := '{}';
-	sessions	hunt.rule_event[] := '{}';
+	ids		bigint[];
+	done		bigint := 0;
+	met		hunt.rule_event[];
+	sessions	hunt.rule_event[];
 	high		timestamptz;
 	latest		timestamptz;
 	open		boolean;
 	since		timestamptz;
 	before		timestamptz;
-	anew		cidr[] := '{}';
-	anew_since	timestamptz[] := '{}';
-	anew_from	timestamptz[] := '{}';
-	anew_known	boolean[] := '{}';
+	anew		cidr[];
+	anew_since	timestamptz[];
+	anew_from	timestamptz[];
+	anew_known	boolean[];
 	n		int := 0;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('hunt.scan', 0)) THEN
@@ -1320,86 +1321,97 @@ BEGIN
 	SELECT * INTO state FROM hunt.scan_state;
 	high := state.high_ts;
 	lengths := hunt.prefix_lengths(cfg.version);
-	ids := ARRAY(SELECT q.batch_id FROM bgp.batch_pending q WHERE q.consumer = 'hunt' ORDER BY q.batch_id LIMIT 400);
-	FOR b IN
-		SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq, array_agg(w.to_seq) AS to_seq,
-		    array_agg(w.from_ts) AS from_ts, array_agg(w.to_ts) AS to_ts, max(w.to_ts) FILTER (WHERE w.to_seq < 9223372036854775807) AS high
-		FROM (SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts
-		    FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids) GROUP BY q.peer_id) w
-		    JOIN bgp.peer p USING (peer_id)
-		GROUP BY p.collector
 	LOOP
-		-- (the second look of hunt.config_load says nothing of how far the log is)
-		high := greatest(high, CASE WHEN b.high IS NOT NULL THEN least(b.high, now() + interval '1 hour') END);
-		met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, (SELECT min(t) FROM unnest(b.from_ts) t),
-		    (SELECT max(t) FROM unnest(b.to_ts) t), b.peers, b.from_seq, b.to_seq, true) s);
-		sessions := sessions || ARRAY(
-		    SELECT s FROM unnest(b.peers, b.from_seq, b.to_seq, b.from_ts, b.to_ts) w (peer_id, from_seq, to_seq, from_ts, to_ts),
-			hunt.session_events(w.peer_id, w.from_ts, w.to_ts, w.from_seq, w.to_seq) s
-		    WHERE EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = w.peer_id AND l.ts >= w.from_ts AND l.ts <= w.to_ts
-			AND l.event IN ('up', 'down', 'refresh')));
-	END LOOP;
-	FOR g IN
-		WITH e AS (SELECT * FROM unnest(met)),
-		a AS (
-			SELECT e.prefix AS of_prefix, e.* FROM e
-			UNION ALL
-			SELECT k.prefix, s.* FROM unnest(sessions) s JOIN (
-			    SELECT e.prefix, e.peer_id, NULL::timestamptz AS until FROM e
-			    UNION
-			    SELECT f.prefix, p.peer_id, CASE WHEN f.ended_at IS NOT NULL THEN f.last_event END
-			    FROM hunt.finding_peer p JOIN hunt.finding_row f USING (finding_id)
-			    WHERE p.peer_id IN (SELECT s.peer_id FROM unnest(sessions) s)
-			      AND (p.ended_at IS NULL AND f.ended_at IS NULL OR f.last_event >= (SELECT min(s.ts) FROM unnest(sessions) s))) k
-			ON k.peer_id = s.peer_id AND (k.until IS NULL OR s.ts <= k.until) AND (s.kind = 'D' OR family(s.prefix) = family(k.prefix)))
-		SELECT d.of_prefix AS prefix, array_agg(d.e ORDER BY d.ts, d.peer_id, d.seq) AS events, min(d.ts) AS from_ts,
-		    min(d.ts) FILTER (WHERE cardinality(((d.e)::hunt.rule_event).verdicts) > 0) AS from_suspect
-		FROM (SELECT DISTINCT ON (a.of_prefix, a.ts, a.peer_id, a.seq, a.kind) a.of_prefix, a.ts, a.peer_id, a.seq,
-			ROW(a.ts, a.peer_id, a.seq, a.kind, a.prefix, a.path_id, a.path, a.as_path, a.next_hop, a.communities, a.collector,
-			a.peer_address, a.peer_asn, a.begin_ts, a.verdicts)::hunt.rule_event AS e
-		    FROM a) d
-		GROUP BY d.of_prefix
-	LOOP
-		SELECT max(r.last_event), coalesce(bool_or(r.ended_at IS NULL), false) INTO latest, open
-		FROM hunt.finding_row r WHERE r.prefix = g.prefix;
-		IF open AND g.from_ts > latest AND NOT coalesce(g.from_suspect <= state.high_ts, false) THEN
-			n := n + hunt.follow_on(cfg.version, g.prefix, g.events, cfg.percent);
-			CONTINUE;
-		END IF;
-		since := g.from_ts;
+		ids := ARRAY(SELECT q.batch_id FROM bgp.batch_pending q WHERE q.consumer = 'hunt' ORDER BY q.batch_id LIMIT 400);
+		EXIT WHEN cardinality(ids) = 0 OR clock_timestamp() > began + interval '5 s';
+		met := '{}';
+		sessions := '{}';
+		anew := '{}';
+		anew_since := '{}';
+		anew_from := '{}';
+		anew_known := '{}';
+		FOR b IN
+			SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq, array_agg(w.to_seq) AS to_seq,
+			    array_agg(w.from_ts) AS from_ts, array_agg(w.to_ts) AS to_ts, max(w.to_ts) FILTER (WHERE w.to_seq < 9223372036854775807) AS high
+			FROM (SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts
+			    FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids) GROUP BY q.peer_id) w
+			    JOIN bgp.peer p USING (peer_id)
+			GROUP BY p.collector
 		LOOP
-			before := (SELECT min(r.first_seen) FROM hunt.finding_row r WHERE r.prefix = g.prefix
-			    AND r.state NOT IN ('resolved', 'outdated') AND (r.ended_at IS NULL OR r.last_event >= since));
-			EXIT WHEN before IS NULL OR before >= since;
-			since := before;
+			-- (the second look of hunt.config_load says nothing of how far the log is)
+			high := greatest(high, CASE WHEN b.high IS NOT NULL THEN least(b.high, now() + interval '1 hour') END);
+			met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, (SELECT min(t) FROM unnest(b.from_ts) t),
+			    (SELECT max(t) FROM unnest(b.to_ts) t), b.peers, b.from_seq, b.to_seq, true) s);
+			sessions := sessions || ARRAY(
+			    SELECT s FROM unnest(b.peers, b.from_seq, b.to_seq, b.from_ts, b.to_ts) w (peer_id, from_seq, to_seq, from_ts, to_ts),
+				hunt.session_events(w.peer_id, w.from_ts, w.to_ts, w.from_seq, w.to_seq) s
+			    WHERE EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = w.peer_id AND l.ts >= w.from_ts AND l.ts <= w.to_ts
+				AND l.event IN ('up', 'down', 'refresh')));
 		END LOOP;
-		anew := anew || g.prefix;
-		anew_since := anew_since || since;
-		anew_from := anew_from || g.from_ts;
-		anew_known := anew_known || coalesce(before = since, false);
-	END LOOP;
-	IF cardinality(anew) > 0 THEN
-		FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
-		    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known) USING (prefix)
+		FOR g IN
+			WITH e AS (SELECT * FROM unnest(met)),
+			a AS (
+				SELECT e.prefix AS of_prefix, e.* FROM e
+				UNION ALL
+				SELECT k.prefix, s.* FROM unnest(sessions) s JOIN (
+				    SELECT e.prefix, e.peer_id, NULL::timestamptz AS until FROM e
+				    UNION
+				    SELECT f.prefix, p.peer_id, CASE WHEN f.ended_at IS NOT NULL THEN f.last_event END
+				    FROM hunt.finding_peer p JOIN hunt.finding_row f USING (finding_id)
+				    WHERE p.peer_id IN (SELECT s.peer_id FROM unnest(sessions) s)
+				      AND (p.ended_at IS NULL AND f.ended_at IS NULL OR f.last_event >= (SELECT min(s.ts) FROM unnest(sessions) s))) k
+				ON k.peer_id = s.peer_id AND (k.until IS NULL OR s.ts <= k.until) AND (s.kind = 'D' OR family(s.prefix) = family(k.prefix)))
+			SELECT d.of_prefix AS prefix, array_agg(d.e ORDER BY d.ts, d.peer_id, d.seq) AS events, min(d.ts) AS from_ts,
+			    min(d.ts) FILTER (WHERE cardinality(((d.e)::hunt.rule_event).verdicts) > 0) AS from_suspect
+			FROM (SELECT DISTINCT ON (a.of_prefix, a.ts, a.peer_id, a.seq, a.kind) a.of_prefix, a.ts, a.peer_id, a.seq,
+				ROW(a.ts, a.peer_id, a.seq, a.kind, a.prefix, a.path_id, a.path, a.as_path, a.next_hop, a.communities, a.collector,
+				a.peer_address, a.peer_asn, a.begin_ts, a.verdicts)::hunt.rule_event AS e
+			    FROM a) d
+			GROUP BY d.of_prefix
 		LOOP
-			IF g.known AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since AND e.kind = 'A') THEN
-				-- a log whose beginning has been dropped tells less than the findings do
-				n := n + hunt.follow_on(cfg.version, g.prefix, ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts), cfg.percent);
-			ELSE
-				n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
+			SELECT max(r.last_event), coalesce(bool_or(r.ended_at IS NULL), false) INTO latest, open
+			FROM hunt.finding_row r WHERE r.prefix = g.prefix;
+			IF open AND g.from_ts > latest AND NOT coalesce(g.from_suspect <= state.high_ts, false) THEN
+				n := n + hunt.follow_on(cfg.version, g.prefix, g.events, cfg.percent);
+				CONTINUE;
 			END IF;
+			since := g.from_ts;
+			LOOP
+				before := (SELECT min(r.first_seen) FROM hunt.finding_row r WHERE r.prefix = g.prefix
+				    AND r.state NOT IN ('resolved', 'outdated') AND (r.ended_at IS NULL OR r.last_event >= since));
+				EXIT WHEN before IS NULL OR before >= since;
+				since := before;
+			END LOOP;
+			anew := anew || g.prefix;
+			anew_since := anew_since || since;
+			anew_from := anew_from || g.from_ts;
+			anew_known := anew_known || coalesce(before = since, false);
 		END LOOP;
-	END IF;
+		IF cardinality(anew) > 0 THEN
+			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
+			    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known) USING (prefix)
+			LOOP
+				IF g.known AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since AND e.kind = 'A') THEN
+					-- a log whose beginning has been dropped tells less than the findings do
+					n := n + hunt.follow_on(cfg.version, g.prefix, ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts), cfg.percent);
+				ELSE
+					n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
+				END IF;
+			END LOOP;
+		END IF;
+		DELETE FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids);
+		done := done + cardinality(ids);
+		state.high_ts := high;
+	END LOOP;
 	n := n + hunt.settle(cfg.version, cfg.dormant_after, high);
 	DELETE FROM hunt.finding_row r WHERE r.state = 'candidate' AND r.ended_at < high - interval '1 day';
-	DELETE FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids);
 	UPDATE hunt.scan_state s SET high_ts = high, last_scan = clock_timestamp(), last_duration = clock_timestamp() - began,
-	    batches = s.batches + cardinality(ids), findings = s.findings + n;
+	    batches = s.batches + done, findings = s.findings + n;
 	RETURN n;
 END
 $$;
 COMMENT ON FUNCTION hunt.scan() IS
-    'judges what was committed since the last scan, a few hundred batches at most; the number of findings touched. One at a time: a second returns 0 at once';
+    'judges what was committed since the last scan, as much as takes some seconds; the number of findings touched. One at a time: a second returns 0 at once';
 
 -- hunt.replay: the findings that the updates of a past time, since and until included, give on
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
@@ -1603,6 +1615,8 @@ BEGIN
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';
 	END IF;
 	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s));
+	-- a scan that began before and does not see us (REPEATABLE READ) fails, and is run again
+	UPDATE hunt.scan_state s SET findings = s.findings;
 	RETURN v;
 END
 $$;
