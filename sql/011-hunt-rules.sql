@@ -796,13 +796,24 @@ CREATE OR REPLACE FUNCTION hunt.suspects(version int, lengths int[], since times
 RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	low	cidr[];
+	high	cidr[];
 BEGIN
+	IF $5 IS NULL THEN
+		-- a range of the index for each configured prefix that no other covers
+		SELECT array_agg(c.prefix), array_agg(set_masklen(broadcast(c.prefix)::inet, CASE family(c.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr)
+		INTO low, high
+		FROM (SELECT DISTINCT c.prefix FROM hunt.rule_prefix c WHERE c.version = $1) c
+		WHERE NOT EXISTS (SELECT FROM unnest($2) l(n) JOIN hunt.rule_prefix o
+			ON o.prefix = CASE WHEN l.n < masklen(c.prefix) THEN set_masklen(c.prefix, l.n) END WHERE o.version = $1);
+	END IF;
 	RETURN QUERY EXECUTE format($f$
 	    SELECT s.ts, s.peer_id, s.seq, s.kind, s.prefix, s.path_id, s.path, s.as_path, s.next_hop, s.communities,
 		s.collector, s.peer_address, s.peer_asn, s.begin_ts, s.verdicts
 	    FROM (
 		SELECT %1$s, e.is_followed
-		FROM (SELECT x.*, %2$s AS is_followed FROM bgp.route_event x
+		FROM (SELECT x.*, %2$s AS is_followed FROM %7$s
 		    WHERE x.ts >= %3$L AND x.ts <= %4$L AND %5$s AND x.prefix IS NOT NULL AND x.family IS NULL OFFSET 0) e
 		    JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.is_followed OR e.kind = 'A' AND EXISTS (
@@ -827,8 +838,10 @@ BEGIN
 	    $3, $4,
 	    -- (peers as constants: they choose the partitions when the query is planned)
 	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
-		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1)
-	USING $2, $5, $6, $7;
+		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1,
+	    CASE WHEN $5 IS NULL THEN 'unnest($5, $6) w (low, high) JOIN bgp.route_event x ON x.prefix >= w.low AND x.prefix <= w.high'
+		ELSE 'bgp.route_event x' END)
+	USING $2, $5, $6, $7, low, high;
 END
 $$;
 
@@ -1209,6 +1222,19 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	SELECT pg_advisory_xact_lock(hashtextextended('hunt.scan', 0))
 $$;
 
+-- hunt.closed_cases: findings of a prefix that an operator or new rules have closed, and that say
+-- what is old: not those whose like was found again in routes that were there before.
+CREATE OR REPLACE FUNCTION hunt.closed_cases(prefix cidr) RETURNS hunt.finding_row[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN ARRAY(SELECT r FROM hunt.finding_row r
+	    WHERE r.prefix = $1 AND r.state IN ('resolved', 'outdated') AND NOT EXISTS (
+		SELECT FROM hunt.finding_row o
+		WHERE o.prefix = $1 AND o.type = r.type AND o.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn
+		  AND o.state NOT IN ('resolved', 'outdated') AND o.first_seen <= r.last_event AND o.finding_id > r.finding_id));
+END
+$$;
+
 -- hunt.follow_on: a prefix goes on from what is known of it through later events; the findings touched.
 CREATE OR REPLACE FUNCTION hunt.follow_on(version int, prefix cidr, events hunt.rule_event[], percent numeric) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1218,8 +1244,7 @@ DECLARE
 	c	hunt.rule_case;
 	n	int := 0;
 BEGIN
-	SELECT array_agg(r), array_agg(r.finding_id) INTO cases FROM hunt.finding_row r
-	WHERE r.prefix = $2 AND (r.ended_at IS NULL OR r.state IN ('resolved', 'outdated'));
+	cases := hunt.closed_cases($2) || ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = $2 AND r.ended_at IS NULL);
 	peers := ARRAY(SELECT p FROM hunt.finding_peer p
 	    WHERE p.finding_id IN (SELECT x.finding_id FROM unnest(cases) x WHERE x.ended_at IS NULL));
 	FOR c IN SELECT * FROM hunt.follow($2, $3, cases, peers, $4) LOOP
@@ -1240,7 +1265,7 @@ CREATE OR REPLACE FUNCTION hunt.follow_anew(version int, prefix cidr, since time
 RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	closed	hunt.finding_row[] := ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = $2 AND r.state IN ('resolved', 'outdated'));
+	closed	hunt.finding_row[] := hunt.closed_cases($2);
 	made	hunt.rule_case[] := ARRAY(SELECT c FROM hunt.follow($2, $4, closed, '{}', $5) c);
 	old	record;
 	pair	record;
@@ -1418,7 +1443,7 @@ COMMENT ON FUNCTION hunt.scan() IS
 CREATE OR REPLACE FUNCTION hunt.replay(since timestamptz, until timestamptz, config jsonb DEFAULT NULL)
 RETURNS SETOF hunt.finding
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_material = off AS $$
 DECLARE
 	version		int;
 	cfg		record;
@@ -1544,11 +1569,15 @@ BEGIN
 		FROM (SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id) r.prefix, r.ts, r.peer_id, r.path_id,
 			ROW(r.ts, r.peer_id, r.seq, r.kind, r.prefix, r.path_id, r.path, r.as_path, r.next_hop, r.communities, r.collector,
 			r.peer_address, r.peer_asn, r.begin_ts,
-			-- what is known to be shown needs no second telling
+			-- what is known to be shown needs no second telling; what has ended has, though some still have it
 			ARRAY(SELECT w FROM unnest(r.verdicts) w WHERE NOT EXISTS (
 			    SELECT FROM hunt.finding_row o JOIN hunt.finding_peer p USING (finding_id)
 			    WHERE o.prefix = r.prefix AND o.ended_at IS NULL AND o.type = w.type AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
-			      AND p.peer_id = r.peer_id AND p.path_id = r.path_id AND p.ended_at IS NULL)))::hunt.rule_event AS e
+			      AND p.peer_id = r.peer_id AND p.path_id = r.path_id AND p.ended_at IS NULL)
+			  AND NOT EXISTS (
+			    SELECT FROM hunt.finding_row o
+			    WHERE o.prefix = r.prefix AND o.type = w.type AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
+			      AND o.ended_at IS NOT NULL AND o.state IN ('withdrawn', 'resolved', 'ignored') AND o.last_event >= r.ts)))::hunt.rule_event AS e
 		    FROM unnest(routes) r WHERE cardinality(r.verdicts) > 0
 		    ORDER BY r.prefix, r.peer_id, r.path_id, r.ts DESC) x
 		WHERE cardinality(((x.e)::hunt.rule_event).verdicts) > 0
@@ -1725,7 +1754,7 @@ BEGIN
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
 	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
 	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,rpki_status,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,follow_on,follow_anew,scan,replay,judge_open,rib_within,config_load,finding_for,
+	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,replay,judge_open,rib_within,config_load,finding_for,
 	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;

@@ -502,6 +502,15 @@ SELECT is(hunt.scan(), 0, 'nothing more');
 SELECT pg_temp.say(6001, 1, '10.7.0.0/16', '9 666'), pg_temp.say(6001, 3, '10.7.0.0/16', 'w') \g /dev/null
 SELECT is(hunt.scan(), 1, 'and on under the new rules');
 SELECT matches(pg_temp.found('10.7.0.0/16'), 'outdated 6000-6000-\d+ 2/2; E\|0\|-\|- 64500 withdrawn 6000-6000-6001 1/1$', 'as they say');
+-- there and back again: what was outdated is found anew, in the routes that are there
+SELECT hunt.config_load(:'rules') \g /dev/null
+SELECT hunt.config_load(:'rules') \g /dev/null
+SELECT is(pg_temp.found('10.77.0.0/16') || '; ' || (SELECT count(*) FROM hunt.finding WHERE prefix = '10.7.0.0/16' AND ended_at IS NULL AND hijacker_asn = 666), 'E|0|-|- 64500 outdated 6000-6000-'
+    || extract(epoch FROM now() - pg_temp.at(0))::int || ' 1/1; 1', 'under the rules before: what was outdated is found again in the routes that are there, once');
+SELECT pg_temp.say(5999, 5, '10.7.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.7.0.0/16'), 'E\|0\|-\|- 666 ongoing 5999-6001 3/0', 'and takes what comes late');
+SELECT is(count(*), 1::bigint, 'one that is resolved stays so') FROM hunt.finding WHERE prefix = '10.5.0.0/16' AND state = 'resolved';
 UPDATE bgp.peer SET stale_since = pg_temp.at(7000) WHERE peer_id = pg_temp.peer(1);
 SELECT hunt.config_load('{"rules": []}') \g /dev/null
 SELECT is((SELECT count(*) FROM hunt.finding WHERE ended_at IS NULL), 0::bigint, 'no rules: nothing is one');
@@ -530,7 +539,7 @@ SELECT is(pg_temp.rows(), :'before', 'and nothing is stored');
 SELECT pg_temp.say(8000, 1, '10.0.0.0/16', '9 666') \g /dev/null
 UPDATE bgp.batch_pending SET queued_at = now() - interval '5 s' WHERE consumer = 'hunt';
 SELECT results_eq($$SELECT config_version, rules, prefixes, open_findings, backlog_batches, backlog_age FROM hunt.status$$,
-    $$VALUES (7, 1, 1::bigint, 0::bigint, 1::bigint, interval '5 s')$$, 'a scan that is due');
+    $$VALUES (9, 1, 1::bigint, 0::bigint, 1::bigint, interval '5 s')$$, 'a scan that is due');
 SELECT hunt.scan() \g /dev/null
 SELECT results_eq($$SELECT backlog_batches, backlog_age, scanned_to FROM hunt.status$$, $$VALUES (0::bigint, interval '0', pg_temp.at(8000))$$, 'none');
 
