@@ -1746,6 +1746,40 @@ COMMENT ON COLUMN hunt.status.config_version IS 'NULL: no rules are loaded';
 COMMENT ON COLUMN hunt.status.backlog_batches IS 'committed and not scanned yet';
 COMMENT ON COLUMN hunt.status.backlog_age IS 'how long the oldest of them has waited; grows while scans fail';
 
+COMMENT ON FUNCTION hunt.lock() IS 'waits until nobody else changes findings; until the end of the transaction';
+COMMENT ON FUNCTION hunt.asn_set(jsonb) IS 'ASNs of a list as it stands in a configuration; NULL: any';
+COMMENT ON FUNCTION hunt.json_key(text, text) IS 'JSON path of a member';
+COMMENT ON FUNCTION hunt.json_is_int(jsonb, numeric, numeric) IS 'is this a whole number within bounds?';
+COMMENT ON FUNCTION hunt.check_keys(jsonb, text[], text) IS 'for config_check: members that are not known';
+COMMENT ON FUNCTION hunt.check_prefixes(jsonb, text) IS 'for config_check: what is wrong with a list of prefixes';
+COMMENT ON FUNCTION hunt.check_asns(jsonb, text, boolean) IS 'for config_check: what is wrong with a list of ASNs';
+COMMENT ON FUNCTION hunt.check_interval(jsonb, text) IS 'for config_check: what is wrong with a time';
+COMMENT ON FUNCTION hunt.check_annotations(jsonb, text) IS 'for config_check: what is wrong with community_annotations';
+COMMENT ON FUNCTION hunt.config_refuse(jsonb) IS 'fails with all that is wrong with a configuration, if anything is';
+COMMENT ON FUNCTION hunt.rules_install(int, jsonb) IS 'the rules of a configuration as rows';
+COMMENT ON FUNCTION hunt.rules_remove(int) IS 'removes these rows';
+COMMENT ON FUNCTION hunt.prefix_lengths(int) IS 'lengths of the configured prefixes';
+COMMENT ON FUNCTION hunt.judge_prepends(bigint[], jsonb) IS 'the AS that breaks the prepend pattern which fits best; NULL: one matches';
+COMMENT ON FUNCTION hunt.annotate_route(hunt.rule[], text[]) IS 'the annotation that the communities of a route call for';
+COMMENT ON FUNCTION hunt.event_columns(int) IS 'SQL of a hunt.rule_event of a row of the log';
+COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], bigint[], bigint[], boolean) IS 'events that the rules object to, or that are of prefixes with findings';
+COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS 'ends of sessions and route refreshes of a peer';
+COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz) IS 'all events of prefixes in their order, judged';
+COMMENT ON FUNCTION hunt.rpki_status(cidr, bigint) IS 'hunt.rpki, where it is there';
+COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
+COMMENT ON FUNCTION hunt.setting(jsonb) IS 'settings of a configuration, or what holds without';
+COMMENT ON FUNCTION hunt.quiet_state(int, hunt.finding_row, interval, interval) IS 'state of an open finding that has been quiet for a time';
+COMMENT ON FUNCTION hunt.case_asns(hunt.finding_peer[]) IS 'ASNs of peers: all, and those that no longer show it';
+COMMENT ON FUNCTION hunt.finding_changed(hunt.finding_row, text) IS 'notes a change of a finding and sends NOTIFY exabgp_pg_finding';
+COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int) IS 'keeps a finding; true if something changed that people see';
+COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz) IS 'makes quiet findings dormant, or ignored as autoignore says';
+COMMENT ON FUNCTION hunt.closed_cases(cidr) IS 'findings of a prefix before whose end nothing is news';
+COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS 'later events of a prefix change its findings';
+COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS 'the findings of a prefix since a time, anew from all its events';
+COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS 'judges open findings and the routes that are there under new rules';
+COMMENT ON FUNCTION hunt.rib_within(int) IS 'routes that peers hold now within the configured prefixes';
+COMMENT ON FUNCTION hunt.finding_for(bigint) IS 'the finding that a move is about, locked';
+
 DO $$
 DECLARE
 	name	text;
