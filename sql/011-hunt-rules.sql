@@ -1438,6 +1438,36 @@ $$;
 COMMENT ON FUNCTION hunt.scan() IS
     'judges what was committed since the last scan, as much as takes some seconds; the number of findings touched. One at a time: a second returns 0 at once';
 
+-- hunt.scan_follow: hunt.scan for the helper, which calls it until it returns 0: the number of
+-- batches dealt with; 1 also while another session scans, which may not see the last of them.
+CREATE OR REPLACE FUNCTION hunt.scan_follow() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	before	hunt.scan_state;
+	n	bigint;
+BEGIN
+	SELECT * INTO before FROM hunt.scan_state;
+	IF NOT EXISTS (SELECT FROM hunt.config) THEN
+		RETURN 0;
+	END IF;
+	IF NOT EXISTS (SELECT FROM bgp.batch_pending q WHERE q.consumer = 'hunt') THEN
+		-- findings grow quiet all the same
+		IF before.last_scan < clock_timestamp() - interval '10 seconds' THEN
+			PERFORM hunt.scan();
+		END IF;
+		RETURN 0;
+	END IF;
+	PERFORM hunt.scan();
+	SELECT s.batches - before.batches INTO n FROM hunt.scan_state s;
+	IF n = 0 THEN
+		PERFORM pg_sleep(0.05);
+		RETURN 1;
+	END IF;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION hunt.scan_follow() IS 'hunt.scan as the helper runs it, again and again until there is nothing left: 0';
+
 -- hunt.replay: the findings that the updates of a past time, since and until included, give on
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
 CREATE OR REPLACE FUNCTION hunt.replay(since timestamptz, until timestamptz, config jsonb DEFAULT NULL)
@@ -1788,7 +1818,7 @@ BEGIN
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
 	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
 	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,rpki_status,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,replay,judge_open,rib_within,config_load,finding_for,
+	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_within,config_load,finding_for,
 	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
@@ -1802,4 +1832,4 @@ GRANT EXECUTE ON FUNCTION hunt.config_check(jsonb), hunt.prefix_range(text), hun
     hunt.check_interval(jsonb, text), hunt.check_annotations(jsonb, text),
     hunt.clean_path(bigint[]), hunt.judged_paths(bigint[], text, bigint),
     hunt.replay(timestamptz, timestamptz, jsonb) TO exabgp_pg_reader;
-GRANT EXECUTE ON FUNCTION hunt.scan() TO exabgp_pg_writer;
+GRANT EXECUTE ON FUNCTION hunt.scan(), hunt.scan_follow() TO exabgp_pg_writer;

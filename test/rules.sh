@@ -185,8 +185,10 @@ test/lib/hijacks.py 150 --seed 6 --start 1767268950 >&4
 test/lib/hijacks.py 150 --seed 6 --collector 1 --start 1767268900 >&5
 exec 4>&- 5>&-
 ok "the helpers end in order" wait "${pids[1]}" "${pids[2]}"
-sql "SELECT hunt.scan()" >/dev/null
-is "$(sql "SELECT backlog_batches, backlog_age FROM hunt.status")" "0|00:00:00" "all is scanned"
+all_scanned() {
+	sql_true "SELECT backlog_batches = 0 AND backlog_age = '0' FROM hunt.status"
+}
+ok "all is scanned" all_scanned
 columns='type, prefix, configured_prefix, hijacker_asn, state, first_seen, last_seen, ended_at, peers_seen, peers_withdrawn, asns_infected, community_annotation, evidence'
 is "$(sql "WITH live AS (SELECT $columns FROM hunt.finding), replay AS (SELECT $columns FROM hunt.replay('2025-12-01', '2026-02-01'))
     SELECT (SELECT count(*) > 20 FROM live), (SELECT count(*) FROM (TABLE live EXCEPT ALL TABLE replay) x), (SELECT count(*) FROM (TABLE replay EXCEPT ALL TABLE live) x)")" \
@@ -204,12 +206,14 @@ exec 6>"$work/first.in"
 echo "BEGIN; SELECT 'scan', hunt.scan();" >&6
 ok "a scan that has not committed" wait_for 20 grep -q '^scan' "$work/first.out"
 is "$(PGOPTIONS='-c statement_timeout=10s' sql "SELECT hunt.scan()")" 0 "a second returns at once"
+is "$(PGOPTIONS='-c statement_timeout=10s' sql "SELECT hunt.scan_follow()")" 1 "a helper is told to come again"
 is "$(sql "SELECT backlog_batches FROM hunt.status")" 1 "what the first does is not done yet"
 echo "COMMIT;" >&6
 drained() {
 	sql_true "SELECT backlog_batches = 0 FROM hunt.status"
 }
 ok "then it is" wait_for 20 drained
+is "$(sql "SELECT hunt.scan_follow()")" 0 "and there is nothing left"
 is "$(sed 's/^scan|//' "$work/first.out")" 0 "what was scanned before changes nothing"
 # rules loaded meanwhile: a scan that does not see them fails, rather than judge by those before
 sql "$again"

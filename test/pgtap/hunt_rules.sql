@@ -544,7 +544,7 @@ SELECT hunt.scan() \g /dev/null
 SELECT results_eq($$SELECT backlog_batches, backlog_age, scanned_to FROM hunt.status$$, $$VALUES (0::bigint, interval '0', pg_temp.at(8000))$$, 'none');
 
 SELECT is(has_function_privilege(r, f::regprocedure, 'EXECUTE'), r = owner, format('%s: %s', r, f))
-FROM (VALUES ('hunt.scan()', 'exabgp_pg_writer'), ('hunt.replay(timestamptz,timestamptz,jsonb)', 'exabgp_pg_reader'),
+FROM (VALUES ('hunt.scan()', 'exabgp_pg_writer'), ('hunt.scan_follow()', 'exabgp_pg_writer'), ('hunt.replay(timestamptz,timestamptz,jsonb)', 'exabgp_pg_reader'),
     ('hunt.config_check(jsonb)', 'exabgp_pg_reader'), ('hunt.config_load(jsonb)', ''), ('hunt.resolve(bigint)', ''), ('hunt.ignore(bigint)', ''),
     ('hunt.acknowledge(bigint)', ''), ('hunt.annotate(bigint,text)', ''), ('hunt.store(hunt.rule_case,bigint,int)', ''), ('hunt.lock()', '')) AS t (f, owner),
     unnest('{exabgp_pg_writer,exabgp_pg_reader}'::text[]) r;
