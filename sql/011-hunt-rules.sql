@@ -896,16 +896,6 @@ $$;
 
 -- --- from events to findings ------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION hunt.rpki_status(prefix cidr, origin_asn bigint) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-	IF to_regprocedure('hunt.rpki(cidr, bigint)') IS NULL THEN
-		RETURN NULL;
-	END IF;
-	RETURN hunt.rpki($1, $2);
-END
-$$;
-
 -- hunt.evidence_of: an event as it stands in the evidence; times in UTC.
 CREATE OR REPLACE FUNCTION hunt.evidence_of(e hunt.rule_event, kind text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
@@ -983,7 +973,7 @@ BEGIN
 					f.acknowledged := false;
 					f.auto_ignored := false;
 					f.asns_infected := '{}';
-					f.rpki_status := hunt.rpki_status(prefix, v.origin_asn);
+					f.rpki_status := hunt.rpki(prefix, v.origin_asn);
 					ps := '{}';
 					keys := '{}';
 					ev := '{}';
@@ -1795,7 +1785,6 @@ COMMENT ON FUNCTION hunt.event_columns(int) IS 'SQL of a hunt.rule_event of a ro
 COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], bigint[], bigint[], boolean) IS 'events that the rules object to, or that are of prefixes with findings';
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS 'ends of sessions and route refreshes of a peer';
 COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz) IS 'all events of prefixes in their order, judged';
-COMMENT ON FUNCTION hunt.rpki_status(cidr, bigint) IS 'hunt.rpki, where it is there';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
 COMMENT ON FUNCTION hunt.setting(jsonb) IS 'settings of a configuration, or what holds without';
 COMMENT ON FUNCTION hunt.quiet_state(int, hunt.finding_row, interval, interval) IS 'state of an open finding that has been quiet for a time';
@@ -1817,7 +1806,7 @@ BEGIN
 	-- ours only: others have functions in this schema as well
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
 	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
-	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,rpki_status,evidence_of,follow,setting,quiet_state,case_asns,
+	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,
 	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_within,config_load,finding_for,
 	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);

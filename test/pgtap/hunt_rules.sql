@@ -391,6 +391,25 @@ SELECT is(pg_temp.needed(n, percent), wanted, format('%s %% of %s peers', percen
 FROM (VALUES (1, 80, 1), (2, 80, 2), (3, 80, 2), (4, 80, 3), (5, 80, 4), (6, 80, 5), (7, 80, 6), (8, 80, 6), (10, 80, 8),
     (1, 100, 1), (3, 100, 3), (3, 50, 2), (5, 50, 3), (1, 1, 1), (10, 1, 1), (3, 10, 1), (10, 24.9, 2), (10, 25, 3)) AS t (n, percent, wanted);
 
+-- a log whose beginning has been dropped: the finding knows more
+SELECT pg_temp.say(50, n, '10.2.0.0/16', '9 667') FROM generate_series(4, 6) n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.say(55, 4, '10.2.0.0/16', '9 667') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.2.0.0/16' AND ts < pg_temp.at(52);
+SELECT pg_temp.say(53, 7, '10.2.0.0/16', '9 667') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.2.0.0/16'), '; E\|0\|-\|- 667 ongoing 50-55 4/0$', 'a late event where the log no longer has what was before');
+
+-- what RPKI says of it
+INSERT INTO hunt.vrp (prefix, max_length, asn) VALUES ('10.1.0.0/16', 16, 64500), ('10.1.1.0/24', 24, 701);
+SELECT pg_temp.say(60, 8, prefix::cidr, path) FROM (VALUES ('10.1.0.0/16', '9 701'), ('10.1.0.0/24', '9 64500'), ('10.1.1.0/24', '9 701'), ('10.1.1.0/25', '9 {701}'),
+    ('10.2.0.0/16', '9 701')) AS t (prefix, path) \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is((SELECT string_agg(concat_ws(' ', prefix, hijacker_asn, rpki_status), '; ' ORDER BY prefix) FROM hunt.finding WHERE first_seen = pg_temp.at(60)),
+    '10.1.0.0/16 701 invalid-asn; 10.1.0.0/24 invalid-length; 10.1.1.0/24 701 valid; 10.1.1.0/25 701 invalid-asn; 10.2.0.0/16 701 not-found', 'RPKI');
+SELECT is(count(*), 0::bigint, 'without VRPs it says nothing') FROM hunt.finding WHERE first_seen < pg_temp.at(60) AND rpki_status IS NOT NULL;
+
 -- 100 updates at most are kept: the first and the last
 SELECT pg_temp.say(100 + n * 0.001, 1, '10.4.0.0/16', '9 666') FROM generate_series(1, 130) n \g /dev/null
 SELECT hunt.scan() \g /dev/null
