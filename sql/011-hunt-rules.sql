@@ -787,6 +787,31 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT ARRAY(SELECT DISTINCT masklen(c.prefix) FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY 1)
 $$;
 
+-- hunt.prefix_ranges: index ranges of the configured prefixes that no other one covers
+CREATE OR REPLACE FUNCTION hunt.prefix_ranges(version int, lengths int[], OUT low cidr[], OUT high cidr[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT array_agg(c.prefix), array_agg(set_masklen(broadcast(c.prefix)::inet, CASE family(c.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr)
+	FROM (SELECT DISTINCT c.prefix FROM hunt.rule_prefix c WHERE c.version = $1) c
+	WHERE NOT EXISTS (SELECT FROM unnest($2) l(n) JOIN hunt.rule_prefix o
+		ON o.prefix = CASE WHEN l.n < masklen(c.prefix) THEN set_masklen(c.prefix, l.n) END WHERE o.version = $1)
+$$;
+
+-- hunt.plain_clause: SQL that is true where a route e is plainly legitimate, most of them are:
+-- exactly configured, and content with one look at origin and neighbour.  $1: hunt.prefix_lengths.
+CREATE OR REPLACE FUNCTION hunt.plain_clause(version int) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($f$EXISTS (
+	    SELECT FROM unnest($1) l(n) JOIN hunt.rule_prefix c
+		ON c.prefix = CASE WHEN l.n <= masklen(e.prefix) THEN set_masklen(e.prefix, l.n) END
+		JOIN hunt.rule r ON r.version = c.version AND r.rule = c.rule
+	    WHERE c.version = %s AND masklen(e.prefix) BETWEEN c.min_len AND c.max_len
+	      AND e.as_path IS NULL AND e.origin_asn IS NOT NULL
+	      AND (r.origins IS NULL OR r.origins @> e.origin_asn)
+	      AND (r.neighbors IS NULL OR cardinality(e.path) = 1 OR r.neighbors @> e.path[cardinality(e.path) - 1]
+		AND array_position(e.path, e.origin_asn) = cardinality(e.path))
+	      AND r.prepend_seq IS NULL AND (NOT r.no_export OR cardinality(e.path) <= 3))$f$, $1)
+$$;
+
 -- hunt.suspects: the events of a time (of these peers, each with its own seq, or of all) that may matter:
 -- announcements that the rules object to; with followed, every event of a prefix that has an
 -- open finding, or one that ended later than the event.  Only IPv4 and IPv6 unicast.  What is
@@ -801,12 +826,7 @@ DECLARE
 	high	cidr[];
 BEGIN
 	IF $5 IS NULL THEN
-		-- a range of the index for each configured prefix that no other covers
-		SELECT array_agg(c.prefix), array_agg(set_masklen(broadcast(c.prefix)::inet, CASE family(c.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr)
-		INTO low, high
-		FROM (SELECT DISTINCT c.prefix FROM hunt.rule_prefix c WHERE c.version = $1) c
-		WHERE NOT EXISTS (SELECT FROM unnest($2) l(n) JOIN hunt.rule_prefix o
-			ON o.prefix = CASE WHEN l.n < masklen(c.prefix) THEN set_masklen(c.prefix, l.n) END WHERE o.version = $1);
+		SELECT r.low, r.high INTO low, high FROM hunt.prefix_ranges($1, $2) r;
 	END IF;
 	RETURN QUERY EXECUTE format($f$
 	    SELECT s.ts, s.peer_id, s.seq, s.kind, s.prefix, s.path_id, s.path, s.as_path, s.next_hop, s.communities,
@@ -820,16 +840,7 @@ BEGIN
 		    SELECT FROM unnest($1) l(n) JOIN hunt.rule_prefix c
 			ON c.prefix = CASE WHEN l.n <= masklen(e.prefix) THEN set_masklen(e.prefix, l.n) END
 		    WHERE c.version = %6$s AND c.min_len <= masklen(e.prefix))
-		  AND NOT EXISTS (
-		    SELECT FROM unnest($1) l(n) JOIN hunt.rule_prefix c
-			ON c.prefix = CASE WHEN l.n <= masklen(e.prefix) THEN set_masklen(e.prefix, l.n) END
-			JOIN hunt.rule r ON r.version = c.version AND r.rule = c.rule
-		    WHERE c.version = %6$s AND masklen(e.prefix) BETWEEN c.min_len AND c.max_len
-		      AND e.as_path IS NULL AND e.origin_asn IS NOT NULL
-		      AND (r.origins IS NULL OR r.origins @> e.origin_asn)
-		      AND (r.neighbors IS NULL OR cardinality(e.path) = 1 OR r.neighbors @> e.path[cardinality(e.path) - 1]
-			AND array_position(e.path, e.origin_asn) = cardinality(e.path))
-		      AND r.prepend_seq IS NULL AND (NOT r.no_export OR cardinality(e.path) <= 3))
+		  AND NOT %8$s
 		OFFSET 0) s
 	    WHERE s.is_followed OR cardinality(s.verdicts) > 0$f$,
 	    hunt.event_columns($1),
@@ -840,7 +851,8 @@ BEGIN
 	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
 		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1,
 	    CASE WHEN $5 IS NULL THEN 'unnest($5, $6) w (low, high) JOIN bgp.route_event x ON x.prefix >= w.low AND x.prefix <= w.high'
-		ELSE 'bgp.route_event x' END)
+		ELSE 'bgp.route_event x' END,
+	    hunt.plain_clause($1))
 	USING $2, $5, $6, $7, low, high;
 END
 $$;
@@ -1578,12 +1590,7 @@ BEGIN
 			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
 		END IF;
 	END LOOP;
-	-- the routes that are there, unless they may be gone; an index range for each configured prefix
-	routes := routes || ARRAY(
-	    SELECT ROW(r.since, r.peer_id, 0, 'S', r.prefix, coalesce(r.path_id, -1), r.path, r.as_path, r.next_hop, r.communities || r.large_communities,
-		r.collector, r.peer_address, r.peer_asn, NULL,
-		ARRAY(SELECT j FROM hunt.judge($1, r.prefix, r.path, r.as_path, r.communities || r.large_communities, r.peer_asn) j))::hunt.rule_event
-	    FROM hunt.rib_within($1) r);
+	routes := routes || ARRAY(SELECT r FROM hunt.rib_suspects($1) r);
 	FOR g IN
 		SELECT x.prefix, array_agg(x.e ORDER BY x.ts, x.peer_id, x.path_id) AS events
 		FROM (SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id) r.prefix, r.ts, r.peer_id, r.path_id,
@@ -1617,25 +1624,28 @@ BEGIN
 END
 $$;
 
--- hunt.rib_within: the unicast routes that peers hold now within the configured prefixes.
-CREATE OR REPLACE FUNCTION hunt.rib_within(version int)
-RETURNS TABLE (since timestamptz, peer_id int, prefix cidr, path_id bigint, path bigint[], as_path text, next_hop inet,
-    communities text[], large_communities text[], collector text, peer_address inet, peer_asn bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+-- hunt.rib_suspects: the unicast routes that peers hold now and that the rules object to, as
+-- events; not those that may be gone.
+CREATE OR REPLACE FUNCTION hunt.rib_suspects(version int) RETURNS SETOF hunt.rule_event
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+DECLARE
+	lengths	int[] := hunt.prefix_lengths($1);
 BEGIN
-	IF to_regclass('bgp.rib_entry') IS NULL THEN
-		RETURN;
-	END IF;
-	RETURN QUERY
-	SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id) r.since, r.peer_id, r.prefix, r.path_id, r.path, r.as_path, r.next_hop,
-	    r.communities, r.large_communities, p.collector, p.peer_address, p.peer_asn
-	FROM (SELECT DISTINCT c.prefix, c.min_len FROM hunt.rule_prefix c WHERE c.version = $1) c
-	    JOIN bgp.rib_entry r ON r.prefix >= c.prefix
-		AND r.prefix <= set_masklen(broadcast(c.prefix)::inet, CASE family(c.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr
-	    JOIN bgp.peer p ON p.peer_id = r.peer_id
-	WHERE r.qualifier = '' AND masklen(r.prefix) >= c.min_len AND NOT coalesce(r.ts < p.stale_since, false);
+	RETURN QUERY EXECUTE format($f$
+	    SELECT * FROM (
+		SELECT e.since, e.peer_id, e.seq, 'S'::"char", e.prefix, e.path_id, e.path, e.as_path, e.next_hop,
+		    e.communities || e.large_communities, p.collector, p.peer_address, p.peer_asn, NULL::timestamptz,
+		    ARRAY(SELECT j FROM hunt.judge(%1$s, e.prefix, e.path, e.as_path, e.communities || e.large_communities, p.peer_asn) j) AS verdicts
+		FROM unnest($2, $3) w (low, high) JOIN bgp.rib_entry e ON e.prefix >= w.low AND e.prefix <= w.high
+		    JOIN bgp.peer p ON p.peer_id = e.peer_id
+		WHERE e.qualifier = '' AND NOT coalesce(e.ts < p.stale_since, false) AND NOT %2$s
+		OFFSET 0) s
+	    WHERE cardinality(s.verdicts) > 0$f$, $1, hunt.plain_clause($1))
+	USING lengths, (SELECT r.low FROM hunt.prefix_ranges($1, lengths) r), (SELECT r.high FROM hunt.prefix_ranges($1, lengths) r);
 END
 $$;
+COMMENT ON FUNCTION hunt.rib_suspects(int) IS 'routes that peers hold now and that the rules object to';
 
 -- hunt.config_load: a new configuration: refused if anything is wrong with it.
 CREATE OR REPLACE FUNCTION hunt.config_load(config jsonb) RETURNS int
@@ -1796,7 +1806,8 @@ COMMENT ON FUNCTION hunt.closed_cases(cidr) IS 'findings of a prefix before whos
 COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS 'later events of a prefix change its findings';
 COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS 'the findings of a prefix since a time, anew from all its events';
 COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS 'judges open findings and the routes that are there under new rules';
-COMMENT ON FUNCTION hunt.rib_within(int) IS 'routes that peers hold now within the configured prefixes';
+COMMENT ON FUNCTION hunt.prefix_ranges(int, int[]) IS 'index ranges of the configured prefixes';
+COMMENT ON FUNCTION hunt.plain_clause(int) IS 'SQL that tells routes which are plainly legitimate';
 COMMENT ON FUNCTION hunt.finding_for(bigint) IS 'the finding that a move is about, locked';
 
 DO $$
@@ -1806,8 +1817,8 @@ BEGIN
 	-- ours only: others have functions in this schema as well
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
 	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
-	    judge,event_columns,prefix_lengths,suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_within,config_load,finding_for,
+	    judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,
+	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_suspects,config_load,finding_for,
 	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
