@@ -23,7 +23,6 @@
 -- parallel where the server may), and only what is suspect is looked at more closely.
 
 CREATE SCHEMA IF NOT EXISTS hunt;
-COMMENT ON SCHEMA hunt IS 'questions to the log, rules and findings (exabgp-pg)';
 
 -- --- how the queries are put together ------------------------------------------------------------
 
@@ -37,12 +36,13 @@ BEGIN
 	IF since IS NULL OR until IS NULL THEN
 		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	RETURN format('bgp.route_event e WHERE e.ts >= %L AND e.ts < %L AND e.prefix IS NOT NULL', since, until)
+	RETURN format('bgp.route_event e WHERE e.ts >= %L AND e.ts < %L', since, until)
 	    || CASE
-		WHEN family IS NULL THEN ' AND e.family IS NULL'
-		WHEN family = 'ipv4 unicast' THEN ' AND e.family IS NULL AND family(e.prefix) = 4'
-		WHEN family = 'ipv6 unicast' THEN ' AND e.family IS NULL AND family(e.prefix) = 6'
-		ELSE format(' AND e.family = %L AND e.rd IS NULL', family) END
+		WHEN family IS NULL THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL'
+		WHEN family = '*' THEN ''
+		WHEN family = 'ipv4 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
+		WHEN family = 'ipv6 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6'
+		ELSE format(' AND e.prefix IS NOT NULL AND e.family = %L AND e.rd IS NULL', family) END
 	    || CASE WHEN within IS NULL THEN ''
 		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
 		ELSE format(' AND e.prefix <<= %L', within) END
@@ -272,6 +272,764 @@ Announcements without an origin (RFC 6811: empty path, AS_SET last) are passed o
 asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within is given.
 evidence: from (the former origins).';
 
+CREATE OR REPLACE FUNCTION hunt.feed_disagreement(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text;
+	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	mine	cidr[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	EXECUTE format($q$
+		SELECT coalesce(array_agg(c.prefix), '{}') FROM (
+			SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
+				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+				GROUP BY e.peer_id, e.prefix %s) s
+			GROUP BY s.prefix HAVING min(s.least) <> max(s.most)) c$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''))
+	INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH step AS (
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.kind, e.origin_asn FROM %s %s),
+		held AS MATERIALIZED (
+			SELECT l.* FROM (SELECT DISTINCT ON (s.peer_id, s.prefix, s.path_id) s.* FROM step s
+			    ORDER BY s.peer_id, s.prefix, s.path_id, s.ts DESC, s.seq DESC) l
+			WHERE l.kind = 'A' AND l.origin_asn IS NOT NULL),
+		side AS MATERIALIZED (
+			SELECT h.prefix, h.origin_asn, min(h.ts) AS first_ts, max(h.ts) AS last_ts, count(*) AS events,
+			    array_agg(h.peer_id ORDER BY h.ts, h.peer_id) AS peer_ids, count(DISTINCT h.peer_id) AS sessions
+			FROM held h GROUP BY h.prefix, h.origin_asn),
+		-- the side of the most sessions, of the first among equals
+		major AS (SELECT DISTINCT ON (s.prefix) s.* FROM side s ORDER BY s.prefix, s.sessions DESC, s.first_ts, s.origin_asn)
+		SELECT s.origin_asn AS suspect, s.prefix, s.first_ts, s.last_ts, s.peer_ids, s.events,
+		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
+		FROM side s JOIN major m USING (prefix)
+		WHERE s.origin_asn <> m.origin_asn$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE b.prefix = ANY ('
+		|| quote_literal(mine) || '::cidr[])', '')), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
+'Peers disagree about the origin: when the range ends, the last thing that some peers said of the prefix has another origin than what most
+of them said; a row per prefix and origin that is not the majority''s, peers = who has it.  Withdrawn routes do not count, nor
+do peers that said nothing of it in the range, unless standing (as for hunt.moas).
+asn: only prefixes that it originated in the range.
+evidence: sessions (that have it), majority (origin_asn, sessions).';
+
+-- --- merging ------------------------------------------------------------------------------------------
+
+-- hunt.merged: from (suspect, prefix, peer_id, first_ts, last_ts, events, evidence), a row a peer or more, to what
+-- hunt.report takes, a row per suspect and prefix: the evidence of the first, and in others what else there is.
+CREATE OR REPLACE FUNCTION hunt.merged(seen text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT m.suspect, m.prefix, m.first_ts, m.last_ts, m.peer_ids, m.events,
+		    m.cases[1] || CASE WHEN o.others IS NULL THEN '{}' ELSE jsonb_build_object('others', o.others) END AS evidence
+		FROM (SELECT s.suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+			array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
+			array_agg(s.evidence ORDER BY s.first_ts, s.peer_id, s.evidence) AS cases
+		    FROM (%s) s GROUP BY s.suspect, s.prefix) m
+		CROSS JOIN LATERAL (SELECT jsonb_agg(d.c) AS others
+		    FROM (SELECT DISTINCT c FROM unnest(m.cases) c WHERE c <> m.cases[1] ORDER BY c LIMIT 99) d) o$q$, seen)
+$$;
+COMMENT ON FUNCTION hunt.merged(text) IS 'for the hunts: a row per suspect and prefix, of one per peer';
+
+-- hunt.hops: the ASNs of a path with prepends collapsed
+CREATE OR REPLACE FUNCTION hunt.hops(path bigint[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT coalesce(array_agg(a ORDER BY i), '{}') FROM unnest($1) WITH ORDINALITY u (a, i) WHERE i = 1 OR $1[i - 1] <> a
+$$;
+COMMENT ON FUNCTION hunt.hops(bigint[]) IS 'a path with prepends collapsed';
+
+-- hunt.path_seen: the updates with one of these paths, as hunt.merged takes them: a query of $1 text[] (paths),
+-- $2 bigint[] (suspects) and $3 jsonb[] (evidence).
+CREATE OR REPLACE FUNCTION hunt.path_seen(log text, key text DEFAULT 'e.path') RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
+		    v.evidence || jsonb_build_object('as_path', min(coalesce(e.as_path, array_to_string(e.path, ' ')))) AS evidence
+		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence FROM unnest($1, $2, $3) u (key, suspect, evidence)) v,
+		    %s AND e.kind = 'A' AND %s = v.key
+		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)
+$$;
+COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
+
+-- --- paths ---------------------------------------------------------------------------------------------
+-- The different paths of a range are judged first, and the updates that have a bad one are looked up after
+-- that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
+
+CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	regex	text := replace(pattern, '_', '(?:^|[][ ,{}()]|$)');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF pattern IS NULL THEN
+		RAISE EXCEPTION 'hunt.path_pattern needs a pattern' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	-- plain sequences of whole ASNs: the index of closed days on path finds them
+	IF pattern ~ '^[_^]*[0-9]+([_ ]+[0-9]+)*[_$]*$' THEN
+		log := log || coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint)) FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '');
+	END IF;
+	EXECUTE format($q$
+		SELECT array_agg(p.path::text), array_agg(p.origin_asn), array_agg('{}'::jsonb)
+		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
+		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
+	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.path_pattern(timestamptz, timestamptz, text, cidr, bigint, int[], text, int) IS
+'Paths of a form: announcements whose as_path matches a regular expression; a row per origin (suspect) and prefix.  As with routers, _ stands for
+the beginning, the end and anything that parts ASNs: ''_174_'' through AS174, ''^64500_(3356|174)_'', ''_64511$'' originated by AS64511,
+''_(64496)(_\1)+_'' prepended.  A plain sequence of ASNs is found by index on closed days.
+asn: the origin.
+evidence: as_path; others: the other paths.';
+
+CREATE OR REPLACE FUNCTION hunt.prepend_anomaly(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || format(' AND cardinality(e.path) >= %L', times)
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	EXECUTE format($q$
+		SELECT array_agg(p.path::text), array_agg(r.a), array_agg(jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = p.path[cardinality(p.path)] THEN 'origin' ELSE 'transit' END))
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		CROSS JOIN LATERAL (SELECT g.a, count(*) AS times
+		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(p.path) WITH ORDINALITY u (a, i)) g
+		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
+		WHERE r.a = coalesce(%L, r.a)$q$, log, times, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.prepend_anomaly(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
+'Long prepends: an ASN that stands at least so many times (default 10) in a row on a path; a row per such AS (suspect) and prefix.  A few are traffic
+engineering; many help nobody, make the route easy to hijack and are mostly mistakes.
+asn: the prepended AS.
+evidence: times (in a row), place (origin or transit), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.path_loop(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	EXECUTE format($q$
+		SELECT array_agg(p.path::text), array_agg(r.a), array_agg(jsonb_build_object('between', r.between))
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
+		    FROM generate_series(1, cardinality(p.path) - 2) i
+		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
+		WHERE r.a = coalesce(%L, r.a)$q$, log, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.path_loop(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Loops: an ASN that comes again on a path after others (RFC 4271 section 9.1.2: such a route is excluded by that AS itself, so it shows path poisoning, a
+forged path or an AS that accepts its own ASN); a row per such AS (suspect) and prefix.  Prepends are no loop; paths with an AS_SET are left out.
+asn: the AS that comes again.
+evidence: between (what stands between its two places), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.bogon_asn(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	single	bigint[];
+	least	bigint;
+	list	int8multirange;
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	SELECT coalesce(array_agg(lower(b.asns)) FILTER (WHERE upper(b.asns) = lower(b.asns) + 1), '{}'),
+	    coalesce(min(lower(b.asns)) FILTER (WHERE upper(b.asns) > lower(b.asns) + 1), 9223372036854775807), range_agg(b.asns)
+	INTO single, least, list FROM hunt.bogon_asn_list b;
+	IF list IS NULL THEN
+		RAISE EXCEPTION 'hunt.bogon_asn_list is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
+	END IF;
+	-- what no bogon can be on is passed over without a look at each ASN
+	log := log || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
+	EXECUTE format($q$
+		SELECT array_agg(p.path::text), array_agg(b.a), array_agg(jsonb_build_object('bogon',
+		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1)))
+		FROM (SELECT e.peer_id, e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		LEFT JOIN bgp.peer q USING (peer_id)
+		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(p.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
+		WHERE b.a = coalesce(%L, b.a)$q$, log, list, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.bogon_asn(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Bogon ASNs on a path: those of hunt.bogon_asn_list (RFC 7607 AS0, RFC 6793 AS23456, RFC 5398 documentation, RFC 6996 private use, RFC 7300 last ASNs,
+IANA reserved); a row per such ASN (suspect) and prefix.  The ASN of the peer itself is not reported on its own session.
+asn: one bogon ASN.
+evidence: bogon (what the list calls it), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.valley(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	PERFORM hunt.need_relationships();
+	EXECUTE format($q$
+		WITH above AS MATERIALIZED (
+			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
+			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
+			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
+		turn AS (
+			SELECT p.path, h.hops[i] AS out, h.hops[i + 1] AS at, h.hops[i + 2] AS origin
+			FROM (SELECT DISTINCT d.path FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
+			CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
+			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
+			CROSS JOIN LATERAL generate_series(1, cardinality(h.hops) - 2) i)
+		SELECT array_agg(t.path::text), array_agg(t.at), array_agg(jsonb_build_object('from', t.origin, 'to', t.out,
+		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END))
+		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
+		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.valley(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Route leaks by relationship (RFC 7908 types 1 to 4): an AS on the path (suspect) that passed a route from a provider or peer on to a provider or
+peer; a row per such AS and prefix.  Needs hunt.as_relationship; where it does not know one of the two neighbours, nothing is said.
+A route server that does not put its ASN on the path makes its members look like neighbours: they are judged as what
+the relationships say of the two.  Prepends are collapsed; paths with an AS_SET are left out.
+asn: the AS that leaked.
+evidence: type (1 provider to provider, 2 peer to peer, 3 provider to peer, 4 peer to provider), from, to, as_path; others.';
+
+-- hunt.need_relationships: without them, silence would look like "no leaks"
+CREATE OR REPLACE FUNCTION hunt.need_relationships() RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM hunt.as_relationship) THEN
+		RAISE EXCEPTION 'no relationship data: hunt.as_relationship is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Load a file of CAIDA''s AS relationships (serial-1 or serial-2) first.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.need_relationships() IS 'for the hunts: an error if there are no AS relationships';
+
+CREATE OR REPLACE FUNCTION hunt.tier1_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	tops	bigint[] := (SELECT array_agg(t.asn) FROM hunt.tier1 t);
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF tops IS NULL THEN
+		RAISE EXCEPTION 'hunt.tier1 is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Insert the ASNs that have no providers.';
+	END IF;
+	-- (an AS between two of them: neither the first nor the last hop can be the one in the middle)
+	log := log || format(' AND e.path && %L', tops);
+	EXECUTE format($q$
+		SELECT array_agg(p.path::text), array_agg(h.hops[t.j - 1]),
+		    array_agg(jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1]))
+		FROM (SELECT DISTINCT d.path FROM (SELECT e.path FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
+		CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
+			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
+		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
+		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
+		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
+		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.tier1_leak(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Leaks between tier-1 networks: two ASes of hunt.tier1 on a path with others between them (RFC 7908: tier-1 networks have no providers and peer with each other, so
+nothing that one of them announced comes to another through a third); the suspect is the AS that had it from the first of them, next to it; a row per suspect and prefix.
+asn: that AS.
+evidence: from and to (the tier-1 networks, in the direction of the announcement), between (as on the path), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.otc_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, customers bigint[] DEFAULT '{}', lateral_peers bigint[] DEFAULT '{}', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || ' AND e.attributes ? ''otc'''
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
+		PERFORM hunt.need_relationships();
+	END IF;
+	EXECUTE format($q$
+		WITH marked AS MATERIALIZED (
+			SELECT d.*, q.peer_asn, hunt.hops(d.path) AS hops
+			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
+			LEFT JOIN bgp.peer q USING (peer_id)),
+		bad AS (
+			SELECT m.path, m.otc, m.peer_asn AS suspect, 'from a customer' AS why
+			FROM marked m WHERE m.peer_asn = ANY (%2$L::bigint[])
+			UNION
+			SELECT m.path, m.otc, m.peer_asn, 'from a peer that did not set it'
+			FROM marked m WHERE m.peer_asn = ANY (%3$L::bigint[]) AND m.otc <> m.peer_asn
+			UNION
+			SELECT m.path, m.otc, m.hops[i], CASE WHEN r.relationship = 'p2c' THEN 'passed to a provider' ELSE 'passed to a peer' END
+			FROM marked m
+			-- behind the AS that set it and the one that had it from there
+			CROSS JOIN LATERAL generate_series(2, array_position(m.hops, m.otc) - 1) i
+			JOIN hunt.as_relationship r ON r.relationship = 'p2c' AND (r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i])
+			    OR r.relationship = 'p2p' AND ((r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i]) OR (r.asn1, r.asn2) = (m.hops[i], m.hops[i - 1])))
+		SELECT array_agg((b.path || b.otc)::text), array_agg(b.suspect), array_agg(jsonb_build_object('otc', b.otc, 'why', b.why))
+		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, log, customers, lateral_peers, asn) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log, '(e.path || (e.attributes->>''otc'')::bigint)')), log, min_peers)
+	    USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.otc_leak(timestamptz, timestamptz, cidr, bigint, int[], text, bigint[], bigint[], int) IS
+'Leaks by the Only to Customer attribute (RFC 9234): a route that has OTC went to a customer, peer or route server client once and must only go to customers
+from there.  Section 5, ingress: it came to us from a customer or route server client (customers: their ASNs), or from a lateral peer with another
+value than the peer''s ASN (lateral_peers); the suspect is the peer.  On the path: an AS left of the one that OTC names passed it to its provider or
+peer, as hunt.as_relationship knows them; the suspect is that AS.  If the AS of OTC is not on the path (a route server), nothing is said of the path.  A row per suspect and prefix.
+asn: the suspect.
+evidence: otc, why, as_path; others.';
+
+-- --- what should not be in the table -------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION hunt.rpki_invalid(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+BEGIN
+	IF NOT EXISTS (SELECT FROM hunt.vrp) THEN
+		RAISE EXCEPTION 'no RPKI data: hunt.vrp is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH seen AS MATERIALIZED (
+			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn),
+		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2),
+		-- (a cidr of n bits is compared with the VRPs of each length that there is)
+		covering AS (
+			SELECT p.prefix, v.asn, v.max_length
+			FROM (SELECT DISTINCT s.prefix FROM seen s) p
+			JOIN length l ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)
+			JOIN hunt.vrp v ON v.prefix = set_masklen(p.prefix, l.length)),
+		judged AS MATERIALIZED (
+			SELECT r.prefix, r.origin_asn,
+			    CASE WHEN bool_or(c.asn = r.origin_asn AND c.asn <> 0) THEN 'invalid-length' ELSE 'invalid-asn' END AS status,
+			    jsonb_agg(jsonb_build_object('asn', c.asn, 'max_length', c.max_length) ORDER BY c.asn, c.max_length) AS vrps
+			FROM (SELECT DISTINCT s.prefix, s.origin_asn FROM seen s) r JOIN covering c USING (prefix)
+			GROUP BY r.prefix, r.origin_asn
+			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
+		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
+		    jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps) AS evidence
+		FROM seen s JOIN judged j ON j.prefix = s.prefix AND j.origin_asn IS NOT DISTINCT FROM s.origin_asn
+		GROUP BY s.prefix, s.origin_asn, j.status, j.vrps$q$, log), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.rpki_invalid(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'RPKI invalid (RFC 6811): VRPs of hunt.vrp cover the prefix, and none has the origin and a max_length that allows it; a row per origin (suspect) and prefix.
+By the VRPs of now, whatever the range.  AS0 matches no origin (RFC 6483); a path that is empty or ends in an AS_SET has no origin and is invalid where VRPs cover it (suspect NULL).
+asn: the origin.
+evidence: rpki_status (invalid-asn or invalid-length), vrps (those that cover it).';
+
+CREATE OR REPLACE FUNCTION hunt.bogon_prefix(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	bogons	text := (SELECT string_agg(format('e.prefix <<= %L', b.prefix), ' OR ') FROM hunt.bogon_prefix_list b
+	    -- (those inside others add nothing)
+	    WHERE NOT EXISTS (SELECT FROM hunt.bogon_prefix_list o WHERE o.prefix >> b.prefix));
+BEGIN
+	IF bogons IS NULL THEN
+		RAISE EXCEPTION 'hunt.bogon_prefix_list is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
+	END IF;
+	log := log || ' AND (' || bogons || ')';
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		SELECT m.suspect, m.prefix, m.first_ts, m.last_ts, m.peer_ids, m.events,
+		    (SELECT jsonb_build_object('bogon', b.prefix, 'name', b.name, 'source', b.source) FROM hunt.bogon_prefix_list b
+		     WHERE b.prefix >>= m.prefix ORDER BY masklen(b.prefix) DESC LIMIT 1) AS evidence
+		FROM (%s) m$q$, hunt.merged(format($q$
+			SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, '{}'::jsonb AS evidence
+			FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn$q$, log))), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.bogon_prefix(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Bogon prefixes (RFC 7454 section 6.1.1, RFC 6890): announcements of a prefix of hunt.bogon_prefix_list or of a more specific of it; a row per origin (suspect) and prefix.
+A prefix that only covers bogons, as a default route does, is none.
+asn: the origin.
+evidence: bogon (the longest entry that covers it), name, source.';
+
+CREATE OR REPLACE FUNCTION hunt.blackhole(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, communities text[] DEFAULT '{65535:666}', next_hops cidr[] DEFAULT '{100::/64}',
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn)
+	    || format(' AND (e.communities && %L OR e.large_communities && %1$L', communities)
+	    || coalesce((SELECT string_agg(format(' OR e.next_hop <<= %L', n), '') FROM unnest(next_hops) n), '') || ')';
+BEGIN
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
+		    jsonb_build_object('communities', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(e.communities || e.large_communities) c WHERE c = ANY (%2$L::text[])),
+			'discarded_by_next_hop', coalesce(e.next_hop <<= ANY (%3$L::cidr[]), false),
+			'no_export', coalesce(e.communities && '{65535:65281,65535:65282}', false)) AS evidence
+		FROM %1$s AND e.kind = 'A'
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, e.communities, e.large_communities, e.next_hop$q$, log, communities, next_hops)), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.blackhole(timestamptz, timestamptz, cidr, bigint, int[], text, text[], cidr[], int) IS
+'Blackholed prefixes: announced with BLACKHOLE (RFC 7999: 65535:666) or another of communities (standard or large; give your upstreams'' own), or with a next hop
+inside next_hops (RFC 6666: the discard prefix 100::/64); a row per origin (suspect) and prefix.
+asn: the origin.
+evidence: communities (those that matched), discarded_by_next_hop, no_export (RFC 7999 section 3.2: a blackhole should carry NO_EXPORT or NO_ADVERTISE); others.';
+
+CREATE OR REPLACE FUNCTION hunt.no_export_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, communities text[] DEFAULT '{65535:65281,65535:65282,65535:65283}', min_hops int DEFAULT 2,
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || format(' AND e.communities && %L AND cardinality(e.path) >= %L', communities, min_hops);
+BEGIN
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT p.path[1] AS suspect, p.prefix, p.peer_id, p.first_ts, p.last_ts, p.events,
+		    jsonb_build_object('communities', (SELECT jsonb_agg(c) FROM unnest(p.communities) c WHERE c = ANY (%2$L::text[])), 'hops', to_jsonb(h.hops)) AS evidence
+		FROM (SELECT e.peer_id, e.prefix, e.path, e.communities, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+		    FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.path, e.communities) p
+		CROSS JOIN LATERAL (SELECT hunt.hops(p.path) AS hops) h
+		WHERE cardinality(h.hops) >= %3$L AND p.path[1] = coalesce(%4$L, p.path[1])$q$, log, communities, min_hops, asn)), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.no_export_leak(timestamptz, timestamptz, cidr, bigint, int[], text, text[], int, int) IS
+'NO_EXPORT on a route that was passed on (RFC 1997: a route with NO_EXPORT, NO_ADVERTISE or NO_EXPORT_SUBCONFED must not leave the AS that had it): announced with one
+of communities and a path of at least min_hops different ASes in a row; the suspect is the first of them, who sent it to us; a row per suspect and prefix.  A neighbour that
+adds NO_EXPORT itself, as it may, on what it sends to us looks the same with 2 hops: raise min_hops, or leave its sessions out by peer_ids.
+asn: the suspect.
+evidence: communities (those that matched), hops; others.';
+
+-- --- what comes and goes ---------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION hunt.flaps(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+	log	text;
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		SELECT max(s.origin_asn) AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.a + s.w) AS events,
+		    jsonb_build_object('announcements', sum(s.a), 'withdrawals', sum(s.w), 'worst', (jsonb_agg(
+			jsonb_build_object('peer_id', s.peer_id, 'announcements', s.a, 'withdrawals', s.w) ORDER BY least(s.a, s.w) DESC, s.peer_id))->0) AS evidence
+		FROM (SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) AS a, count(*) FILTER (WHERE e.kind = 'W') AS w
+		    FROM %s GROUP BY e.peer_id, e.prefix
+		    HAVING count(*) FILTER (WHERE e.kind = 'W') >= %L AND count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) >= %2$L) s
+		GROUP BY s.prefix$q$, log, times), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.flaps(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
+'Flapping prefixes (RFC 2439): announced and withdrawn at least so many times (default 10) each at the same peer within the range; a row per prefix, of the peers where
+it flapped.  Answers to a route refresh are not counted.  The suspect is its origin there, the highest if there were several.
+asn: only prefixes that it originated in the range.
+evidence: announcements, withdrawals (of all those peers), worst (the peer with the most).';
+
+CREATE OR REPLACE FUNCTION hunt.short_lived(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, life interval DEFAULT '1 hour', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family);
+	mine	cidr[];
+BEGIN
+	-- what may be: at no peer did it go on after its last announcement, nor take longer than that by itself
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	ELSE
+		EXECUTE format($q$
+			WITH seen AS MATERIALIZED (
+				SELECT e.peer_id, e.prefix, e.origin_asn, max(e.ts) AS last_ts FROM %s GROUP BY e.peer_id, e.prefix, e.origin_asn),
+			ended AS (SELECT s.prefix, s.origin_asn, s.last_ts < max(s.last_ts) OVER (PARTITION BY s.peer_id, s.prefix) AS ended FROM seen s)
+			SELECT array_agg(DISTINCT c.prefix) FROM (SELECT d.prefix FROM ended d WHERE d.origin_asn IS NOT NULL
+			    GROUP BY d.prefix, d.origin_asn HAVING bool_and(d.ended)) c$q$, log) INTO mine;
+	END IF;
+	IF mine IS NULL THEN
+		RETURN;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH event AS (
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s),
+		step AS (
+			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v WINDOW w AS (PARTITION BY v.peer_id, v.prefix, v.path_id ORDER BY v.ts, v.seq)),
+		-- an episode: from the first announcement by an origin to the withdrawal, or the announcement by another
+		edge AS (
+			SELECT s.*, lead(s.ts) OVER w AS ended
+			FROM step s WHERE s.origin_asn IS DISTINCT FROM s.was
+			WINDOW w AS (PARTITION BY s.peer_id, s.prefix, s.path_id ORDER BY s.ts, s.seq))
+		SELECT d.origin_asn AS suspect, d.prefix, min(d.ts) AS first_ts, max(d.ended) AS last_ts, array_agg(d.peer_id ORDER BY d.ts, d.peer_id) AS peer_ids,
+		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
+		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
+		GROUP BY d.prefix, d.origin_asn
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
+'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life (default 1 hour) at any peer before it was withdrawn or
+announced by another origin; a row per origin and prefix, events = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the
+range ends is not among them; a session that went down ends nothing here.
+asn: the origin.
+evidence: longest, shortest (time that it stayed).';
+
+CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	log	text;
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH seen AS (
+			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix %s),
+		peer AS (SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w FROM seen s GROUP BY s.peer_id, s.prefix)
+		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS first_ts,
+		    max(p.w) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS last_ts,
+		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS peer_ids,
+		    count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS events,
+		    jsonb_build_object('lost', count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')), 'of', count(*),
+			'last_announced', max(p.a)) AS evidence
+		FROM peer p GROUP BY p.prefix
+		HAVING count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b'
+		|| coalesce(' WHERE b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''), ''), percent), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
+'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that said anything of the prefix in it have withdrawn it and not announced it again; a row per
+prefix, peers = who lost it, first_seen and last_seen = the first and last of their last withdrawals.  A session that goes down withdraws nothing and does not count.
+The suspect is the origin that it had in the range, NULL if it was only withdrawn.
+asn: only prefixes that it originated in the range.  standing: also count the sessions that had it when the range began and said nothing since (bgp.rib_at); NULL: if within is given.
+evidence: lost, of (sessions), last_announced.';
+
+CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 80, min_prefixes int DEFAULT 2, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	log	text;
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH seen AS (
+			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix %s),
+		peer AS (SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost, max(s.w) AS w
+			FROM seen s GROUP BY s.peer_id, s.prefix),
+		-- (a prefix that was only withdrawn at a peer has the origin that others saw)
+		gone AS MATERIALIZED (
+			SELECT p.prefix, max(p.origin_asn) AS origin_asn, count(*) FILTER (WHERE p.lost) * 2 >= count(*) AS gone,
+			    min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
+			    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events
+			FROM peer p GROUP BY p.prefix),
+		origin AS (
+			SELECT g.origin_asn, count(*) AS prefixes, count(*) FILTER (WHERE g.gone) AS lost, min(g.first_ts) FILTER (WHERE g.gone) AS first_ts,
+			    max(g.last_ts) FILTER (WHERE g.gone) AS last_ts, sum(g.events) FILTER (WHERE g.gone) AS events
+			FROM gone g WHERE g.origin_asn = coalesce(%L, g.origin_asn)
+			GROUP BY g.origin_asn HAVING count(*) FILTER (WHERE g.gone) >= %L AND count(*) FILTER (WHERE g.gone) * 100 >= count(*) * %L)
+		SELECT o.origin_asn AS suspect, NULL AS prefix, o.first_ts, o.last_ts,
+		    (SELECT array_agg(DISTINCT i) FROM gone g, unnest(g.peer_ids) i WHERE g.gone AND g.origin_asn = o.origin_asn) AS peer_ids, o.events,
+		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', (SELECT jsonb_agg(x.prefix) FROM (SELECT g.prefix FROM gone g
+			WHERE g.gone AND g.origin_asn = o.origin_asn ORDER BY g.prefix LIMIT 100) x)) AS evidence
+		FROM origin o$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b', ''), asn, min_prefixes, percent), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, int[], text, int, int, boolean, int) IS
+'An AS that is gone: when the range ends, at least percent (default 80) and min_prefixes (default 2) of the prefixes that it originated, of those that were announced or withdrawn in the range, are lost at
+half or more of the sessions that said anything of them (see hunt.visibility_loss); a row per origin (suspect), prefix is NULL.  Prefixes that kept quiet are not counted, unless standing.
+asn: the origin.
+evidence: lost, of (prefixes), prefixes (the first 100 that are lost).';
+
+CREATE OR REPLACE FUNCTION hunt.table_jump(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, step interval DEFAULT '5 minutes', factor numeric DEFAULT 10, least_events int DEFAULT 1000,
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+BEGIN
+	IF step IS NULL OR step < interval '1 second' THEN
+		RAISE EXCEPTION 'hunt.table_jump needs a step of at least a second' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH bucket AS MATERIALIZED (
+			SELECT b.peer_id, b.kind, b.n, b.first_ts, b.last_ts, b.events
+			FROM (SELECT e.peer_id, e.kind, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			    FROM %1$s AND e.refreshed IS NOT TRUE GROUP BY e.peer_id, e.kind, n) b),
+		-- quiet buckets are not there: the median is over all of the range that the peer could fill
+		usual AS (
+			SELECT u.peer_id, u.kind, coalesce((array_agg(u.events ORDER BY u.events DESC))[ceil(greatest(%3$s, 2) / 2.0)::int], 0) AS median
+			FROM bucket u GROUP BY u.peer_id, u.kind)
+		SELECT p.peer_asn AS suspect, NULL AS prefix, b.first_ts, b.last_ts, ARRAY[b.peer_id] AS peer_ids, b.events,
+		    jsonb_build_object('kind', CASE b.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'median', u.median,
+			'session_up', EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = b.peer_id AND l.event = 'up'
+			    AND l.ts BETWEEN b.first_ts - %4$L::interval AND b.last_ts),
+			'prefixes', (SELECT count(DISTINCT e.prefix) FROM %1$s AND e.peer_id = b.peer_id AND e.kind = b.kind AND e.ts BETWEEN b.first_ts AND b.last_ts)) AS evidence
+		FROM bucket b JOIN usual u USING (peer_id, kind) LEFT JOIN bgp.peer p USING (peer_id)
+		WHERE b.events >= %5$L AND b.events >= %6$L * u.median$q$, log, extract(epoch FROM step),
+	    -- buckets of the range, of the log's part of it if it has no end
+	    coalesce(nullif(ceil(extract(epoch FROM least(until, now())) / extract(epoch FROM step)) - floor(extract(epoch FROM greatest(since,
+		(SELECT min(p.first_seen) FROM bgp.peer p))) / extract(epoch FROM step)), 'infinity'), 2), step, least_events, factor), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.table_jump(timestamptz, timestamptz, cidr, bigint, int[], text, interval, numeric, int, int) IS
+'A peer that suddenly announces or withdraws much: a span of step (default 5 minutes, counted from the epoch) with at least least_events (1000) announcements, or withdrawals, of a peer, and
+factor (10) times its median over the spans of the range; a row per peer (suspect: its ASN) and span, prefix is NULL.  This is what a leak of a full table or an outage of
+a peer''s upstream looks like (RFC 7908; maximum prefix limits, RFC 7454 section 8).  Answers to a route refresh are not counted.
+asn: only routes that it originated (no withdrawals then).
+evidence: kind (announce or withdraw), median, session_up (the session came up then: the first table is no jump), prefixes (how many different ones).';
+
+CREATE OR REPLACE FUNCTION hunt.silent_peer(since timestamptz, until timestamptz, asn bigint DEFAULT NULL, peer_ids int[] DEFAULT NULL,
+    quiet interval DEFAULT '30 minutes', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, NULL, coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn = asn)), '*');
+BEGIN
+	IF quiet IS NULL OR quiet < interval '2 seconds' THEN
+		RAISE EXCEPTION 'hunt.silent_peer needs a quiet time of at least two seconds' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH bucket AS (
+			SELECT e.peer_id, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			FROM %1$s GROUP BY e.peer_id, n),
+		-- what the session itself said is a sign of life as well, and going down explains silence
+		sign AS (
+			SELECT b.peer_id, b.first_ts, b.last_ts, b.events, false AS down FROM bucket b
+			UNION ALL
+			SELECT l.peer_id, l.ts, l.ts, 0, l.event = 'down' FROM bgp.session_log l
+			WHERE l.ts >= %3$L AND l.ts < %4$L AND l.event IN ('up', 'down', 'connected', 'open', 'eor', 'refresh', 'notification')),
+		gap AS (
+			SELECT s.peer_id, s.last_ts AS first_ts, coalesce(lead(s.first_ts) OVER w, least(%4$L, now())) AS last_ts, s.down,
+			    sum(s.events) OVER w AS events
+			FROM sign s WINDOW w AS (PARTITION BY s.peer_id ORDER BY s.first_ts, s.last_ts))
+		SELECT p.peer_asn AS suspect, NULL AS prefix, g.first_ts, g.last_ts, ARRAY[g.peer_id] AS peer_ids, 0 AS events,
+		    jsonb_build_object('silent_for', g.last_ts - g.first_ts, 'events_before', g.events, 'still', g.last_ts = least(%4$L, now()),
+			'peer_address', p.peer_address, 'collector', p.collector,
+			'gaps', (SELECT jsonb_agg(i.reason) FROM bgp.ingest_gap i WHERE i.collector = p.collector AND i.from_ts < g.last_ts AND i.to_ts > g.first_ts)) AS evidence
+		FROM gap g JOIN bgp.peer p USING (peer_id)
+		WHERE NOT g.down AND g.last_ts - g.first_ts >= %5$L AND p.peer_asn IS NOT DISTINCT FROM coalesce(%6$L, p.peer_asn)
+		  AND p.peer_id = ANY (coalesce(%7$L, ARRAY[p.peer_id]))$q$, log, extract(epoch FROM quiet) / 2, since, until, quiet, asn, peer_ids), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.silent_peer(timestamptz, timestamptz, bigint, int[], interval, int) IS
+'Silent peers: no update of any family and no event of the session for at least quiet (default 30 minutes) since the last one, while it was not known to be down; a row per peer
+(suspect: its ASN) and silence, prefix is NULL, first_seen = the last sign of life, last_seen = the next one or the end of the range.  A peer that said nothing at all in
+the range is not reported: see bgp.peer.last_seen.  (ExaBGP does not report keepalives: a small table may well be silent.)
+asn: the ASN of the peer.
+evidence: silent_for, events_before (updates in the range before), still (silent to the end), peer_address, collector, gaps (known losses of the helper at the time).';
+
+CREATE OR REPLACE FUNCTION hunt.rib_diff(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	families	text[] := coalesce(ARRAY[family], '{ipv4 unicast,ipv6 unicast}');
+BEGIN
+	IF since IS NULL OR until IS NULL THEN
+		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report($q$
+		WITH old AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key, coalesce(r.rd, '') AS rd_key FROM bgp.rib_at($1, $3, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
+		new AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key, coalesce(r.rd, '') AS rd_key FROM bgp.rib_at($2, $3, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
+		diff AS (
+			SELECT peer_id, prefix, o.origin_asn AS was, n.origin_asn AS becomes, o.as_path AS was_path, n.as_path AS new_path,
+			    coalesce(n.since, $2) AS ts, CASE
+				WHEN n.kind IS NULL THEN 'removed' WHEN o.kind IS NULL THEN 'added'
+				WHEN o.origin_asn IS DISTINCT FROM n.origin_asn THEN 'origin'
+				WHEN o.as_path IS DISTINCT FROM n.as_path THEN 'path' ELSE 'attributes' END AS change
+			FROM (SELECT old.*, true AS kind, to_jsonb(old) - '{since,first_announced,stale}'::text[] AS all_of_it FROM old) o
+			FULL JOIN (SELECT new.*, true AS kind, to_jsonb(new) - '{since,first_announced,stale}'::text[] AS all_of_it FROM new) n
+			    USING (peer_id, family, prefix, path_id_key, rd_key)
+			WHERE o.all_of_it IS DISTINCT FROM n.all_of_it)
+		SELECT coalesce(d.becomes, d.was) AS suspect, d.prefix, min(d.ts) AS first_ts, max(d.ts) AS last_ts, array_agg(d.peer_id ORDER BY d.ts, d.peer_id) AS peer_ids,
+		    count(*) AS events, jsonb_strip_nulls(jsonb_build_object('change', d.change, 'origin_before', d.was, 'origin_after', d.becomes,
+			'path_before', min(d.was_path), 'path_after', min(d.new_path))) AS evidence
+		FROM diff d WHERE $6 IS NULL OR $6 IN (d.becomes, d.was)
+		GROUP BY d.prefix, d.change, d.was, d.becomes$q$, 'bgp.route_event e WHERE false', min_peers)
+	    USING since, until, within, peer_ids, families, asn;
+END
+$$;
+COMMENT ON FUNCTION hunt.rib_diff(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'What is different at two moments: the routes of each peer at until compared with those at since (bgp.rib_at), whatever came and went between; a row per prefix, kind of
+change and pair of origins; first_seen and last_seen = since when the peers have the new route (removed: until).  Give within or peer_ids: the whole table of every peer is much.
+asn: the origin before or after; the suspect is the one after, or before if it is removed.
+evidence: change (added, removed, origin, path or attributes), origin_before, origin_after, path_before, path_after (one of them, if peers differ).';
+
 -- --- settings and rights ----------------------------------------------------------------------------
 
 -- What makes a hunt fast is said for each of them here: leafs aggregated one by one, no compiling of
@@ -285,7 +1043,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
 	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
-		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'jit = off', 'work_mem = ''64MB''',
+		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
 		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100'] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
 		END LOOP;
