@@ -348,6 +348,13 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION hunt.hops(bigint[]) IS 'a path with prepends collapsed';
 
+-- hunt.judged: a query of (path, suspect, evidence) as the three arrays that hunt.path_seen takes
+CREATE OR REPLACE FUNCTION hunt.judged(verdicts text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence) FROM (SELECT DISTINCT v.path, v.suspect, v.evidence'
+	    ' FROM (%s) v (path, suspect, evidence)) d', verdicts)
+$$;
+COMMENT ON FUNCTION hunt.judged(text) IS 'for the hunts: the paths found, each once';
+
 -- hunt.path_seen: the updates with one of these paths, as hunt.merged takes them: a query of $1 text[] (paths),
 -- $2 bigint[] (suspects) and $3 jsonb[] (evidence).
 CREATE OR REPLACE FUNCTION hunt.path_seen(log text, key text DEFAULT 'e.path') RETURNS text
@@ -384,10 +391,10 @@ BEGIN
 	IF pattern ~ '^[_^]*[0-9]+([_ ]+[0-9]+)*[_$]*$' THEN
 		log := log || coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint)) FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '');
 	END IF;
-	EXECUTE format($q$
-		SELECT array_agg(p.path::text), array_agg(p.origin_asn), array_agg('{}'::jsonb)
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, p.origin_asn, '{}'::jsonb
 		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
-		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex) INTO paths, suspects, cases;
+		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
 	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
 END
@@ -410,13 +417,13 @@ DECLARE
 	suspects	bigint[];
 	cases	jsonb[];
 BEGIN
-	EXECUTE format($q$
-		SELECT array_agg(p.path::text), array_agg(r.a), array_agg(jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = p.path[cardinality(p.path)] THEN 'origin' ELSE 'transit' END))
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, r.a, jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = p.path[cardinality(p.path)] THEN 'origin' ELSE 'transit' END)
 		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
 		CROSS JOIN LATERAL (SELECT g.a, count(*) AS times
 		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(p.path) WITH ORDINALITY u (a, i)) g
 		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
-		WHERE r.a = coalesce(%L, r.a)$q$, log, times, asn) INTO paths, suspects, cases;
+		WHERE r.a = coalesce(%L, r.a)$q$, log, times, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -438,13 +445,13 @@ DECLARE
 	suspects	bigint[];
 	cases	jsonb[];
 BEGIN
-	EXECUTE format($q$
-		SELECT array_agg(p.path::text), array_agg(r.a), array_agg(jsonb_build_object('between', r.between))
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, r.a, jsonb_build_object('between', r.between)
 		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
-		WHERE r.a = coalesce(%L, r.a)$q$, log, asn) INTO paths, suspects, cases;
+		WHERE r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -476,13 +483,13 @@ BEGIN
 	END IF;
 	-- what no bogon can be on is passed over without a look at each ASN
 	log := log || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
-	EXECUTE format($q$
-		SELECT array_agg(p.path::text), array_agg(b.a), array_agg(jsonb_build_object('bogon',
-		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1)))
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, b.a, jsonb_build_object('bogon',
+		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1))
 		FROM (SELECT e.peer_id, e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
 		LEFT JOIN bgp.peer q USING (peer_id)
 		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(p.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
-		WHERE b.a = coalesce(%L, b.a)$q$, log, list, asn) INTO paths, suspects, cases;
+		WHERE b.a = coalesce(%L, b.a)$q$, log, list, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -505,21 +512,21 @@ DECLARE
 	cases	jsonb[];
 BEGIN
 	PERFORM hunt.need_relationships();
-	EXECUTE format($q$
+	EXECUTE hunt.judged(format($q$
 		WITH above AS MATERIALIZED (
 			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
 			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
 			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
 		turn AS (
 			SELECT p.path, h.hops[i] AS out, h.hops[i + 1] AS at, h.hops[i + 2] AS origin
-			FROM (SELECT DISTINCT d.path FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
+			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
 			CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
 			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
 			CROSS JOIN LATERAL generate_series(1, cardinality(h.hops) - 2) i)
-		SELECT array_agg(t.path::text), array_agg(t.at), array_agg(jsonb_build_object('from', t.origin, 'to', t.out,
-		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END))
+		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
+		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
 		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
-		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn) INTO paths, suspects, cases;
+		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -561,16 +568,15 @@ BEGIN
 	END IF;
 	-- (an AS between two of them: neither the first nor the last hop can be the one in the middle)
 	log := log || format(' AND e.path && %L', tops);
-	EXECUTE format($q$
-		SELECT array_agg(p.path::text), array_agg(h.hops[t.j - 1]),
-		    array_agg(jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1]))
-		FROM (SELECT DISTINCT d.path FROM (SELECT e.path FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, h.hops[t.j - 1], jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1])
+		FROM (SELECT e.path FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
 		CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
 			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
 		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
 		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
 		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
-		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn) INTO paths, suspects, cases;
+		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -594,7 +600,7 @@ BEGIN
 	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
 		PERFORM hunt.need_relationships();
 	END IF;
-	EXECUTE format($q$
+	EXECUTE hunt.judged(format($q$
 		WITH marked AS MATERIALIZED (
 			SELECT d.*, q.peer_asn, hunt.hops(d.path) AS hops
 			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
@@ -612,8 +618,8 @@ BEGIN
 			CROSS JOIN LATERAL generate_series(2, array_position(m.hops, m.otc) - 1) i
 			JOIN hunt.as_relationship r ON r.relationship = 'p2c' AND (r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i])
 			    OR r.relationship = 'p2p' AND ((r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i]) OR (r.asn1, r.asn2) = (m.hops[i], m.hops[i - 1])))
-		SELECT array_agg((b.path || b.otc)::text), array_agg(b.suspect), array_agg(jsonb_build_object('otc', b.otc, 'why', b.why))
-		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, log, customers, lateral_peers, asn) INTO paths, suspects, cases;
+		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why)
+		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, log, customers, lateral_peers, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log, '(e.path || (e.attributes->>''otc'')::bigint)')), log, min_peers)
 	    USING paths, suspects, cases;
 END
@@ -900,7 +906,7 @@ BEGIN
 			    max(g.last_ts) FILTER (WHERE g.gone) AS last_ts, sum(g.events) FILTER (WHERE g.gone) AS events
 			FROM gone g WHERE g.origin_asn = coalesce(%L, g.origin_asn)
 			GROUP BY g.origin_asn HAVING count(*) FILTER (WHERE g.gone) >= %L AND count(*) FILTER (WHERE g.gone) * 100 >= count(*) * %L)
-		SELECT o.origin_asn AS suspect, NULL AS prefix, o.first_ts, o.last_ts,
+		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, o.first_ts, o.last_ts,
 		    (SELECT array_agg(DISTINCT i) FROM gone g, unnest(g.peer_ids) i WHERE g.gone AND g.origin_asn = o.origin_asn) AS peer_ids, o.events,
 		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', (SELECT jsonb_agg(x.prefix) FROM (SELECT g.prefix FROM gone g
 			WHERE g.gone AND g.origin_asn = o.origin_asn ORDER BY g.prefix LIMIT 100) x)) AS evidence
@@ -934,7 +940,7 @@ BEGIN
 		usual AS (
 			SELECT u.peer_id, u.kind, coalesce((array_agg(u.events ORDER BY u.events DESC))[ceil(greatest(%3$s, 2) / 2.0)::int], 0) AS median
 			FROM bucket u GROUP BY u.peer_id, u.kind)
-		SELECT p.peer_asn AS suspect, NULL AS prefix, b.first_ts, b.last_ts, ARRAY[b.peer_id] AS peer_ids, b.events,
+		SELECT p.peer_asn AS suspect, NULL::cidr AS prefix, b.first_ts, b.last_ts, ARRAY[b.peer_id] AS peer_ids, b.events,
 		    jsonb_build_object('kind', CASE b.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'median', u.median,
 			'session_up', EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = b.peer_id AND l.event = 'up'
 			    AND l.ts BETWEEN b.first_ts - %4$L::interval AND b.last_ts),
@@ -977,7 +983,7 @@ BEGIN
 			SELECT s.peer_id, s.last_ts AS first_ts, coalesce(lead(s.first_ts) OVER w, least(%4$L, now())) AS last_ts, s.down,
 			    sum(s.events) OVER w AS events
 			FROM sign s WINDOW w AS (PARTITION BY s.peer_id ORDER BY s.first_ts, s.last_ts))
-		SELECT p.peer_asn AS suspect, NULL AS prefix, g.first_ts, g.last_ts, ARRAY[g.peer_id] AS peer_ids, 0 AS events,
+		SELECT p.peer_asn AS suspect, NULL::cidr AS prefix, g.first_ts, g.last_ts, ARRAY[g.peer_id] AS peer_ids, 0 AS events,
 		    jsonb_build_object('silent_for', g.last_ts - g.first_ts, 'events_before', g.events, 'still', g.last_ts = least(%4$L, now()),
 			'peer_address', p.peer_address, 'collector', p.collector,
 			'gaps', (SELECT jsonb_agg(i.reason) FROM bgp.ingest_gap i WHERE i.collector = p.collector AND i.from_ts < g.last_ts AND i.to_ts > g.first_ts)) AS evidence
