@@ -1036,23 +1036,3 @@ change and pair of origins; first_seen and last_seen = since when the peers have
 asn: the origin before or after; the suspect is the one after, or before if it is removed.
 evidence: change (added, removed, origin, path or attributes), origin_before, origin_after, path_before, path_after (one of them, if peers differ).';
 
--- --- settings and rights ----------------------------------------------------------------------------
-
--- What makes a hunt fast is said for each of them here: leafs aggregated one by one, no compiling of
--- plans that are as many as there are leafs, memory for the hash tables, and rows from workers at
--- what they cost where nothing but the hunt is waited for.
-DO $$
-DECLARE
-	f	regprocedure;
-	setting	text;
-BEGIN
-	FOR f IN SELECT p.oid FROM pg_proc p
-	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
-	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
-		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
-		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100'] LOOP
-			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
-		END LOOP;
-	END LOOP;
-END
-$$;
