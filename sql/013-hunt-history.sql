@@ -137,7 +137,7 @@ BEGIN
 		ELSE
 			EXECUTE format('DELETE FROM hunt.%I', leaf);
 		END IF;
-		EXECUTE format('INSERT INTO hunt.%I (day, %s, first_ts, last_ts, events, peer_ids) SELECT %L::date, %2$s, first_ts, last_ts, events, peer_ids FROM (%s) s ORDER BY %2$s',
+		EXECUTE format('INSERT INTO hunt.%1$I (day, %2$s, first_ts, last_ts, events, peer_ids) SELECT %3$L::date, %2$s, first_ts, last_ts, events, peer_ids FROM (%4$s) s ORDER BY %2$s',
 		    leaf, CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END, $1, hunt.summary_query(what, log));
 		GET DIAGNOSTICS n = ROW_COUNT;
 		total := total + n;
