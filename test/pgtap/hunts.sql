@@ -443,16 +443,16 @@ BEGIN
 	FOR name IN SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace
 	    AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' AND p.proname <> 'rib_diff' ORDER BY 1 LOOP
 		EXECUTE pg_catalog.format('SELECT count(*) FROM hunt.%I(%L, %L %s)', name, '02.03.2021 13:00:00 NZDT'::timestamptz, '03.03.2021 13:00:00 NZDT'::timestamptz,
-		    CASE name WHEN 'path_pattern' THEN ', $q$_66$$q$' ELSE '' END) INTO found;
+		    CASE name WHEN 'path_pattern' THEN ', $q$_66_$q$' ELSE '' END) INTO found;
 		RETURN NEXT name || CASE WHEN found > 0 THEN ' finds' ELSE ' ran' END;
 	END LOOP;
 	PERFORM hunt.updates('203.0.113.0/24', now() - interval '1 day', now());
 	RESET ROLE;
 END
 $$;
-SELECT is((SELECT string_agg(t, ', ' ORDER BY t) FROM pg_temp.as_reader() t), 'bogon_asn ran, bogon_prefix ran, blackhole ran, community_new finds, feed_disagreement finds, first_seen finds, flaps ran, '
-    'moas finds, new_link finds, new_neighbor finds, new_origin finds, no_export_leak ran, origin_change ran, origin_outage ran, otc_leak ran, path_loop ran, path_pattern finds, prepend_anomaly ran, '
-    'rpki_invalid ran, short_lived ran, silent_peer finds, sub_moas finds, sub_prefix finds, super_prefix finds, table_jump ran, tier1_leak ran, valley ran, visibility_loss ran', 'the reader may call each, in any time zone and style of dates');
+SELECT is((SELECT string_agg(t, ', ' ORDER BY t COLLATE "C") FROM pg_temp.as_reader() t), 'blackhole ran, bogon_asn ran, bogon_prefix ran, community_new finds, feed_disagreement finds, first_seen finds, flaps ran, '
+    'moas finds, new_link finds, new_neighbor finds, new_origin ran, no_export_leak ran, origin_change ran, origin_outage ran, otc_leak ran, path_loop ran, path_pattern finds, prepend_anomaly ran, '
+    'rpki_invalid ran, short_lived ran, silent_peer finds, sub_moas ran, sub_prefix finds, super_prefix finds, table_jump ran, tier1_leak ran, valley ran, visibility_loss ran', 'the reader may call each, in any time zone and style of dates');
 
 SELECT * FROM finish();
 ROLLBACK;
