@@ -5,7 +5,7 @@
 #	make check-unit		the fast part, no server
 #	make demo		see it work on real BGP data (installs what is missing)
 #	make install		PREFIX=/usr/local DESTDIR=
-#	make asan | lint | fuzz | bench | clean
+#	make asan | tsan | lint | fuzz | afl | bench | clean
 
 PREFIX	?= /usr/local
 DESTDIR	?=
@@ -28,6 +28,7 @@ SOURCES	= \
 	src/decode_attributes.c \
 	src/decode_nlri.c \
 	src/dialect.c \
+	src/follow.c \
 	src/inet.c \
 	src/intake.c \
 	src/journal.c \
@@ -93,6 +94,19 @@ asan: deps
 	+@$(MAKE) --no-print-directory $(ASAN_TARGET) BUILD=build/asan PROGRAM=build/asan/exabgp-pg \
 	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 
+# the threads under ThreadSanitizer: their unit tests, and cuts of the connection and kills while lines flow
+# (the reader of stdin may be left waiting at the end: it is no leak)
+TSAN_REPORT = $(CURDIR)/build/tsan/report
+tsan: deps
+	+@$(MAKE) --no-print-directory tsan-run BUILD=build/tsan PROGRAM=build/tsan/exabgp-pg \
+	    OPT="-O1 -g -fno-omit-frame-pointer" SANITIZE=-fsanitize=thread
+
+tsan-run: $(PROGRAM) $(BUILD)/unit/test_intake $(BUILD)/unit/test_journal
+	@rm -f $(TSAN_REPORT).*
+	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=report_thread_leaks=0:log_path=$(TSAN_REPORT); \
+	    $(BUILD)/unit/test_intake && $(BUILD)/unit/test_journal && test/faults-protocol.sh
+	@! cat $(TSAN_REPORT).* 2>/dev/null
+
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
@@ -107,6 +121,21 @@ fuzz: deps
 
 fuzz-all: $(FUZZERS)
 	@test/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+# the same targets under AFL++, each for AFL_SECONDS
+AFL_SECONDS ?= 60
+AFL_FUZZERS = $(patsubst test/fuzz/%.c,build/afl/%,$(wildcard test/fuzz/fuzz_*.c))
+
+build/afl/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h) $(wildcard test/fuzz/*.h)
+	@mkdir -p $(@D)
+	AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer \
+	    -o $@ $< $(SOURCES) $(ALL_LIBS)
+
+afl: deps
+	+@$(MAKE) --no-print-directory afl-all
+
+afl-all: $(AFL_FUZZERS)
+	@test/fuzz/run afl $(AFL_SECONDS) $(AFL_FUZZERS)
 
 bench: deps
 	+@$(MAKE) --no-print-directory $(PROGRAM)
@@ -132,6 +161,7 @@ install: $(PROGRAM)
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new
 	mv -f $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new $(DESTDIR)$(PREFIX)/bin/exabgp-pg
 	install -m 755 $(wildcard scripts/exabgp-pg-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard scripts/*.py) $(DATA)
 	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
 	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
@@ -139,4 +169,4 @@ install: $(PROGRAM)
 clean:
 	rm -rf build exabgp-pg
 
-.PHONY: all deps check check-all check-unit asan fuzz fuzz-all bench demo demo-stop lint install clean
+.PHONY: all deps check check-all check-unit asan tsan tsan-run fuzz fuzz-all afl afl-all bench demo demo-stop lint install clean

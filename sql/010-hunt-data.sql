@@ -211,25 +211,29 @@ $$;
 CREATE OR REPLACE FUNCTION hunt.data_replace(name text, source text, data_time timestamptz DEFAULT NULL,
     allow_empty boolean DEFAULT false, allow_shrink boolean DEFAULT false,
     OUT added bigint, OUT removed bigint, OUT total bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '128MB' AS $$
 DECLARE
+	key	text := CASE $1 WHEN 'vrp' THEN 'prefix, asn, max_length' WHEN 'as_relationship' THEN 'asn1, asn2'
+		    WHEN 'as_name' THEN 'asn' WHEN 'tier1' THEN 'asn' END;
 	before	bigint;
 BEGIN
-	IF $1 IS NULL OR $1 NOT IN ('vrp', 'as_relationship', 'as_name', 'tier1') THEN
+	IF key IS NULL THEN
 		RAISE EXCEPTION 'hunt.% is not a table that is loaded', $1 USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	EXECUTE format('LOCK TABLE hunt.%I IN SHARE ROW EXCLUSIVE MODE', $1);
 	EXECUTE format('SELECT count(*) FROM hunt.%I', $1) INTO before;
-	EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT * FROM pg_temp.%I) s', $1) INTO total;
+	EXECUTE format('SELECT count(*) FROM pg_temp.%I', $1) INTO total;
 	IF total = 0 AND NOT allow_empty THEN
 		RAISE EXCEPTION 'hunt.%: refusing to load nothing', $1 USING ERRCODE = 'data_exception';
 	ELSIF total > 0 AND before >= 1000 AND total < before / 2 AND NOT allow_shrink THEN
 		RAISE EXCEPTION 'hunt.%: refusing to replace % rows with only %', $1, before, total USING ERRCODE = 'data_exception';
 	END IF;
-	EXECUTE format('DELETE FROM hunt.%1$I t USING (TABLE hunt.%1$I EXCEPT TABLE pg_temp.%1$I) g WHERE t.* = g.*', $1);
+	EXECUTE format('DELETE FROM hunt.%1$I WHERE (%2$s) IN (SELECT %2$s FROM (TABLE hunt.%1$I EXCEPT TABLE pg_temp.%1$I) g)', $1, key);
 	GET DIAGNOSTICS removed = ROW_COUNT;
-	EXECUTE format('INSERT INTO hunt.%1$I TABLE pg_temp.%1$I EXCEPT TABLE hunt.%1$I', $1);
+	-- (in order: indexes take that several times as fast)
+	EXECUTE format('INSERT INTO hunt.%1$I (TABLE pg_temp.%1$I EXCEPT TABLE hunt.%1$I) ORDER BY 1, 2', $1);
 	GET DIAGNOSTICS added = ROW_COUNT;
+	total := before - removed + added;
 	INSERT INTO hunt.data_source AS d (name, loaded_at, rows, source, data_time, added, removed)
 	VALUES ($1, clock_timestamp(), total, $2, $3, added, removed)
 	ON CONFLICT ON CONSTRAINT data_source_pkey DO UPDATE SET loaded_at = excluded.loaded_at, rows = excluded.rows,

@@ -124,6 +124,17 @@ batch_peer(struct batch *b, struct peer *p)
 	p->stale_us = MESSAGE_NO_NUMBER;
 	p->refreshes_changed = false;
 	p->enhanced_changed = false;
+	p->rows_from_us = p->rows_to_us = MESSAGE_NO_NUMBER;
+}
+
+void
+batch_peer_row(struct batch *b, struct peer *p, int64_t time_us)
+{
+	batch_peer(b, p);
+	if (p->rows_from_us == MESSAGE_NO_NUMBER || time_us < p->rows_from_us)
+		p->rows_from_us = time_us;
+	if (time_us > p->rows_to_us)
+		p->rows_to_us = time_us;
 }
 
 void
@@ -145,6 +156,8 @@ batch_seal(struct batch *b)
 		note->state_us = p->state_us;
 		note->router_id = p->router_id;
 		note->stale_us = p->stale_us;
+		note->rows_from_us = p->rows_from_us;
+		note->rows_to_us = p->rows_to_us;
 		note->enhanced = p->enhanced_changed ? p->enhanced : MESSAGE_ENHANCED_UNKNOWN;
 		if (p->refreshes_changed) {
 			refreshes_text(&p->refreshes, text);

@@ -36,6 +36,8 @@ struct batch_peer {
 	int64_t		 stale_us;	/* PEER_NOT_STALE: no more; MESSAGE_NO_NUMBER: as before */
 	enum message_enhanced enhanced;	/* UNKNOWN: as before */
 	char		*refreshing;	/* refresh.h's text; NULL: as before */
+	int64_t		 rows_from_us;	/* times of its rows, MESSAGE_NO_NUMBER: none */
+	int64_t		 rows_to_us;
 };
 
 struct batch {
@@ -70,6 +72,8 @@ bool	batch_is_empty(const struct batch *);
 
 /* the commit is to say this of a peer */
 void	batch_peer(struct batch *, struct peer *);
+/* the batch gets a row of this peer and time, a route or an event of its session */
+void	batch_peer_row(struct batch *, struct peer *, int64_t time_us);
 /* complete: what it says of peers is what they are now */
 void	batch_seal(struct batch *);
 /* memory behind attributes may be used again: forget what was encoded */

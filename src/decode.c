@@ -12,6 +12,11 @@
  * of 16 MiB can.
  */
 #define ARENA_LIMIT	((size_t)512 * 1024 * 1024)
+/*
+ * Each route has the attributes in its row.  The 64 KiB of a message, half of them one
+ * AS path of sets and half of them prefixes, make 2 GiB of rows.
+ */
+#define ROWS_LIMIT	((uint64_t)3 * 1024 * 1024 * 1024)
 #define DUMP_FLAGS	(JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
 
 static struct arena *json_arena;	/* of the one decoder */
@@ -215,6 +220,24 @@ eor_read(struct decoder *d, json_t *eor)
 	d->message.family = family_name(d, eor);
 }
 
+/* a line that was made up may be small, and its rows fill the disk */
+static void
+rows_check(struct decoder *d)
+{
+	uint64_t bytes = 0, each = 0;
+	size_t i;
+
+	for (i = 0; i < d->routes_count; i++) {
+		const struct attributes *a = d->routes[i].attributes;
+
+		if (a != NULL && (i == 0 || a != d->routes[i - 1].attributes))
+			each = a->bytes + (a->others != NULL ? strlen(a->others) : 0);
+		bytes += a != NULL ? each : 0;
+		if (bytes > ROWS_LIMIT)
+			decoder_fail(d, "the routes would take more than 3 GiB, which those of no BGP message do");
+	}
+}
+
 /*
  * RFC 4271 section 4.3: withdrawals take effect first, and a prefix that is in both
  * is announced.
@@ -257,6 +280,7 @@ update_read(struct decoder *d, json_t *update)
 
 		routes_drop(d, 0, withdrawn, announced, d->routes_count - withdrawn);
 	}
+	rows_check(d);
 	d->message.routes = d->routes;
 	d->message.routes_count = d->routes_count;
 }

@@ -8,6 +8,8 @@
 #include "decode_internal.h"
 #include "dialect.h"
 
+#define ADDED_LIMIT	((size_t)64 * 1024 * 1024)	/* of texts that differ in a next hop: no BGP message needs so much */
+
 /* --- AS path, RFC 4271 section 5.1.2, RFC 5065 --------------------------------- */
 
 enum segment_type { SEGMENT_SEQUENCE, SEGMENT_SET, SEGMENT_CONFED_SEQUENCE, SEGMENT_CONFED_SET };
@@ -490,6 +492,19 @@ attribute_read(struct decoder *d, struct attribute_state *s, struct path_lists *
 	}
 }
 
+/* of the columns of a row, others apart: as bigint[] and text[] */
+static size_t
+attributes_bytes(const struct attributes *a)
+{
+	size_t bytes = a->path_length * 12 + a->communities_count * 15 + a->large_count * 28, i;
+
+	if (a->as_path != NULL)
+		bytes += strlen(a->as_path);
+	for (i = 0; i < a->ext_count; i++)
+		bytes += 4 + strlen(a->ext[i]);
+	return bytes;
+}
+
 void
 attributes_read(struct decoder *d, struct attribute_state *s, json_t *object)
 {
@@ -505,8 +520,37 @@ attributes_read(struct decoder *d, struct attribute_state *s, json_t *object)
 			attribute_read(d, s, &path, key, value);
 	}
 	path_read(d, &s->attributes, &path);
+	s->attributes.bytes = attributes_bytes(&s->attributes);
 	if (s->others != NULL)
 		s->attributes.others = decoder_dump(d, s->others);
+}
+
+/*
+ * The others and a next hop that is not the routes' own.  There are few different ones, but a line
+ * that was made up may have thousands of next hops, and others of megabytes.
+ */
+static const char *
+others_with(struct decoder *d, struct attribute_state *s, const char *next_hop, const char *link_local)
+{
+	const char **added = &s->added[next_hop != NULL][link_local != NULL];
+	json_t *others;
+
+	if (link_local != NULL && (s->link_local == NULL || strcmp(link_local, s->link_local) != 0)) {
+		s->added[0][1] = s->added[1][1] = NULL;
+		s->link_local = link_local;
+	}
+	if (*added != NULL)
+		return *added;
+	others = s->others != NULL ? json_copy(s->others) : json_object();
+	if (others == NULL ||
+	    (next_hop != NULL && json_object_set_new(others, "next-hop", json_string(next_hop)) == -1) ||
+	    (link_local != NULL && json_object_set_new(others, "link-local-next-hop", json_string(link_local)) == -1))
+		decoder_fail(d, "the line needs too much memory to decode");
+	*added = decoder_dump(d, others);
+	s->added_bytes += strlen(*added);
+	if (s->added_bytes > ADDED_LIMIT)
+		decoder_fail(d, "too many link-local next hops for attributes of this size");
+	return *added;
 }
 
 /* the attributes of the routes with one next hop: with what that adds to the others */
@@ -514,7 +558,6 @@ const struct attributes *
 attributes_for(struct decoder *d, struct attribute_state *s, const char *next_hop, const char *link_local)
 {
 	struct attributes *a;
-	json_t *others;
 
 	/* main repeats the next hop as an attribute; kept only where it says something else */
 	if (s->next_hop != NULL && next_hop != NULL && strcmp(s->next_hop, next_hop) == 0)
@@ -523,13 +566,7 @@ attributes_for(struct decoder *d, struct attribute_state *s, const char *next_ho
 		next_hop = s->next_hop;
 	a = decoder_take(d, sizeof(*a));
 	*a = s->attributes;
-	if (next_hop == NULL && link_local == NULL)
-		return a;
-	others = s->others != NULL ? json_copy(s->others) : json_object();
-	if (others == NULL ||
-	    (next_hop != NULL && json_object_set_new(others, "next-hop", json_string(next_hop)) == -1) ||
-	    (link_local != NULL && json_object_set_new(others, "link-local-next-hop", json_string(link_local)) == -1))
-		decoder_fail(d, "the line needs too much memory to decode");
-	a->others = decoder_dump(d, others);
+	if (next_hop != NULL || link_local != NULL)
+		a->others = others_with(d, s, next_hop, link_local);
 	return a;
 }

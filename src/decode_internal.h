@@ -61,6 +61,10 @@ struct attribute_state {
 	struct attributes	attributes;
 	json_t			*others;	/* what has no column, or NULL */
 	const char		*next_hop;	/* main has it here as well */
+	/* others with what a next hop adds to them, as made before: with next_hop, with a link-local one */
+	const char		*added[2][2];
+	const char		*link_local;	/* which */
+	size_t			 added_bytes;
 };
 
 /* object: what ExaBGP calls "attribute", or NULL */

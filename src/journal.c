@@ -81,6 +81,7 @@ struct journal {
 	bool		 stopping;
 	bool		 open;
 	bool		 ended;
+	bool		 full;		/* lines wait for room */
 	bool		 unclean;
 	uint64_t	 first_of_run;
 	char		 id[JOURNAL_ID_SIZE];
@@ -88,7 +89,7 @@ struct journal {
 	size_t		 segments_count;
 	size_t		 segments_size;
 	struct journal_position released;
-	struct buf	 notes;		/* texts to be written, each with its NUL */
+	struct buf	 notes;		/* "TIME TEXT" to be written, each with its NUL */
 	/* what is not on the disk yet: the segments from this one on */
 	pthread_cond_t	 sync_wake;	/* for the syncing thread */
 	pthread_cond_t	 sync_done;	/* for the writing thread */
@@ -649,7 +650,7 @@ write_gap(struct journal *j)
 static bool
 write_note(struct journal *j, const char *text)
 {
-	char line[JOURNAL_NOTE_SIZE + 64];
+	char line[JOURNAL_NOTE_SIZE + 96];
 	uint64_t bytes, index_bytes;
 	int n;
 
@@ -657,7 +658,7 @@ write_note(struct journal *j, const char *text)
 	bytes = segment_last(j)->bytes;
 	index_bytes = segment_last(j)->disk_bytes - bytes;
 	pthread_mutex_unlock(&j->lock);
-	n = snprintf(line, sizeof(line), "resync %" PRIu64 " %" PRId64 " %s\n", bytes, clock_wall_us(), text);
+	n = snprintf(line, sizeof(line), "resync %" PRIu64 " %s\n", bytes, text);
 	if (write_all(j->index_fd, line, (size_t)n) == -1) {
 		undo(j, bytes, index_bytes);
 		log_warn("could not note in the journal: %s", text);
@@ -695,16 +696,20 @@ static bool
 has_room(struct journal *j, size_t bytes)
 {
 	uint64_t used, backlog;
+	bool fits;
 
 	pthread_mutex_lock(&j->lock);
 	used = disk_bytes(j);
 	backlog = backlog_from(j, &j->released);
+	/* a line that is longer than the journal may be goes alone */
+	fits = used + bytes <= j->config.max_bytes || (bytes > j->config.max_bytes && backlog == 0);
+	j->full = !fits;
 	pthread_mutex_unlock(&j->lock);
 	if (j->config.lossless && backlog > BACKLOG_BYTES)
 		return false;
-	/* a line that is longer than the journal may be goes alone */
-	if (used + bytes <= j->config.max_bytes || (bytes > j->config.max_bytes && backlog == 0))
+	if (fits)
 		return true;
+	changed(j);
 	j->trouble_ms = clock_monotonic_ms();
 	if (!j->config.lossless && log_repeat_due(&j->trouble))
 		log_error("the journal \"%s\" is full: %" PRIu64 " of %" PRIu64
@@ -740,6 +745,17 @@ reclaim(struct journal *j)
 	return segment_begin(j, "") == 0;
 }
 
+static bool
+last_is_empty(struct journal *j)
+{
+	bool empty;
+
+	pthread_mutex_lock(&j->lock);
+	empty = segment_last(j)->bytes == 0;
+	pthread_mutex_unlock(&j->lock);
+	return empty;
+}
+
 /* moves what the intake has; false if it could not */
 static bool
 move_lines(struct journal *j)
@@ -764,6 +780,9 @@ move_lines(struct journal *j)
 		if (((over || j->data_fd == -1) && segment_begin(j, "") == -1) || write_block(j, pieces, bytes) == -1) {
 			trouble(j, "write");
 			if ((errno == ENOSPC || errno == EDQUOT) && reclaim(j))
+				continue;
+			/* a limit of the process's (setrlimit(2)): there is room in the next segment */
+			if (errno == EFBIG && !last_is_empty(j) && segment_begin(j, "") == 0)
 				continue;
 			return false;
 		}
@@ -1113,9 +1132,13 @@ journal_unclean(struct journal *j)
 void
 journal_note(struct journal *j, const char *text)
 {
+	char note[JOURNAL_NOTE_SIZE + 32];
+	/* now: what it asks for may be answered before it is written */
+	int n = snprintf(note, sizeof(note), "%" PRId64 " %s", clock_wall_us(), text);
+
 	pthread_mutex_lock(&j->lock);
 	if (strlen(text) < JOURNAL_NOTE_SIZE)
-		buf_add(&j->notes, text, strlen(text) + 1);
+		buf_add(&j->notes, note, (size_t)n + 1);
 	pthread_mutex_unlock(&j->lock);
 }
 
@@ -1128,6 +1151,17 @@ journal_ended(struct journal *j)
 	ended = j->ended;
 	pthread_mutex_unlock(&j->lock);
 	return ended;
+}
+
+bool
+journal_is_full(struct journal *j)
+{
+	bool full;
+
+	pthread_mutex_lock(&j->lock);
+	full = j->full;
+	pthread_mutex_unlock(&j->lock);
+	return full;
 }
 
 uint64_t

@@ -68,6 +68,8 @@ bool		 journal_extent(struct journal *, uint64_t number, struct journal_extent *
 void		 journal_release(struct journal *, const struct journal_position *);
 /* input has ended and all of it is in the journal */
 bool		 journal_ended(struct journal *);
+/* lines wait until some of it is released */
+bool		 journal_is_full(struct journal *);
 /* bytes from this position to the end */
 uint64_t	 journal_backlog(struct journal *, const struct journal_position *);
 /* bytes on disk, of which max_bytes are the limit */

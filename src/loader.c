@@ -203,6 +203,7 @@ on_ready(void *arg)
 		if (b->rows[BATCH_GAPS] > 0)
 			l->stats.gap_us = l->stats.commit_us;
 		journal_release(l->journal, &b->to.journal);
+		l->config.on_commit(l->config.arg);
 		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
 			l->row_limit *= 2;
 			if (l->row_limit > l->config.batch_rows)
@@ -292,7 +293,7 @@ quarantine_event(struct loader *l, const char *reason)
 		log_warn("quarantined a line: %s (%llu so far, see bgp.ingest_error)", reason, l->quarantine.count);
 }
 
-/* since then, or PEER_NOT_STALE */
+/* since then, MESSAGE_NO_NUMBER if that is not known, or PEER_NOT_STALE */
 static void
 set_stale(struct loader *l, struct peer *p, int64_t since_us)
 {
@@ -300,6 +301,8 @@ set_stale(struct loader *l, struct peer *p, int64_t since_us)
 
 	if (stale == p->stale)
 		return;
+	if (since_us == MESSAGE_NO_NUMBER)
+		since_us = event_time(l);
 	batch_peer(l->filling, p);
 	p->stale = stale;
 	p->stale_us = since_us;
@@ -320,9 +323,12 @@ session_event(struct loader *l, struct peer *p)
 {
 	const struct message *m = l->message;
 
-	if (event_begin(l))
+	if (event_begin(l)) {
+		if (p != NULL)
+			batch_peer_row(l->filling, p, event_time(l));
 		batch_session(l->filling, event_time(l), p != NULL ? p->id : 0, l->config.collector, m->event,
 		    m->family, m->detail);
+	}
 	event_end(l);
 	if (p == NULL)
 		return;
@@ -372,6 +378,18 @@ peer_unknown(void *arg, struct peer *p)
 	forget_refreshes(l, p);
 	if (!p->down)
 		set_stale(l, p, l->record.time_us);
+}
+
+/* lines of any peer may be missing */
+static void
+peer_missed(void *arg, struct peer *p)
+{
+	struct loader *l = arg;
+	const struct journal_record *r = &l->record;
+
+	/* one whose session began meanwhile shows that by its counter */
+	if (!p->down)
+		set_stale(l, p, r->from_us != MESSAGE_NO_NUMBER ? r->from_us : l->last_us);
 }
 
 /* of the helper itself; false if it must be gone on with in the next batch */
@@ -505,8 +523,10 @@ route_events(struct loader *l, struct peer *p, enum wait *wait)
 
 		if (is_full(l))
 			return false;
-		if (event_begin(l))
+		if (event_begin(l)) {
+			batch_peer_row(l->filling, p, m->time_us);
 			batch_route(l->filling, m->time_us, p->id, is_refreshed(p, r), r);
+		}
 		event_end(l);
 		l->next_event++;
 	}
@@ -610,6 +630,7 @@ line_events(struct loader *l, enum wait *wait)
 		snprintf(why, sizeof(why), "ExaBGP counted %" PRId64 " lines of this peer that did not arrive (%" PRId64
 		    " to %" PRId64 ")", missed, p->counter + 1, m->counter - 1);
 		gap_event(l, p->last_us, m->time_us, missed, MESSAGE_NO_NUMBER, why, p->id);
+		set_stale(l, p, p->last_us);
 		l->gap_told = true;
 	}
 	/* told, the gap may have filled the batch */
@@ -670,6 +691,7 @@ record_events(struct loader *l, enum wait *wait)
 		break;
 	case JOURNAL_GAP:
 		gap_event(l, r->from_us, r->to_us, r->lines, r->bytes, r->text, 0);
+		peers_each(l->peers, peer_missed, l);
 		break;
 	case JOURNAL_UNVERIFIED:	/* nothing is lost, as far as one knows: no event that is counted */
 		batch_gap(l->filling, l->config.collector, MESSAGE_NO_NUMBER, MESSAGE_NO_NUMBER, 0, 0, r->text, 0);
@@ -800,7 +822,7 @@ run(struct loader *l)
 	wait = l->last ? WAIT_STORE : fill(l);
 	age = l->filling->first_ms == 0 ? 0 : clock_monotonic_ms() - l->filling->first_ms;
 	is_due = is_full(l) || l->hurry || age >= l->config.batch_ms ||
-	    (wait == WAIT_JOURNAL && journal_ended(l->journal));
+	    (wait == WAIT_JOURNAL && (journal_ended(l->journal) || journal_is_full(l->journal)));
 	if (drive(l, wait, is_due) && wait == WAIT_STORE && !l->last)
 		wait = WAIT_NOTHING;
 	if (wait == WAIT_NOTHING) {

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 
 #define REPEAT_FIRST_MS	1000
 #define REPEAT_LAST_MS	3600000
+#define WRITE_MS	10	/* for whoever reads our messages */
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 
@@ -23,7 +26,8 @@ void
 log_message(enum log_level level, const char *format, ...)
 {
 	static const char *const name[] = { "notice", "error", "warning", "info", "debug" };
-	char text[2048], line[4608];
+	char text[2048], line[PIPE_BUF];	/* a pipe takes so much whole, or can take nothing */
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	size_t n, i;
 	va_list ap;
 	int saved = errno, length;
@@ -47,8 +51,11 @@ log_message(enum log_level level, const char *format, ...)
 			line[n++] = (char)c;
 	}
 	line[n++] = '\n';
-	/* one write: lines of several threads do not mix; there is no one to tell of a failure */
-	if (write(STDERR_FILENO, line, n) == -1)
+	/*
+	 * One write: lines of several threads do not mix.  There is no one to tell of a failure, and nobody
+	 * waits for a reader that does not read: loading is more than its log.
+	 */
+	if (poll(&out, 1, WRITE_MS) == 1 && write(STDERR_FILENO, line, n) == -1)
 		goto out;
 out:
 	errno = saved;

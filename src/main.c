@@ -1,7 +1,8 @@
 /*
  * exabgp-pg - loads BGP updates from ExaBGP into PostgreSQL.
  *
- * stdin -> intake (thread) -> journal (thread) -> loader -> store -> PostgreSQL.
+ * stdin -> intake (thread) -> journal (thread) -> loader -> store -> PostgreSQL,
+ * which follow.h (threads) has bring up to date what is derived from the log.
  * This file wires them and decides when to end.
  */
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "follow.h"
 #include "intake.h"
 #include "journal.h"
 #include "loader.h"
@@ -41,12 +43,13 @@
 #define METRICS_MS	15000
 #define METRICS_LEAVE_MS 1000	/* for the last ones to be written */
 
+#define FOLLOWERS	2
+
 struct helper {
 	struct options	 options;
 	uv_loop_t	 loop;
 	uv_async_t	 journal_changed;
-	uv_signal_t	 sigterm;
-	uv_signal_t	 sigint;
+	uv_async_t	 terminate;
 	uv_signal_t	 sigusr1;
 	uv_timer_t	 deadline;
 	uv_timer_t	 metrics_timer;
@@ -55,9 +58,11 @@ struct helper {
 	struct loader	*loader;
 	struct resync	*resync;	/* NULL: not needed, or not yet */
 	struct metrics_file *metrics;	/* NULL: not wanted */
+	struct follow	*followers[FOLLOWERS];	/* what is brought up to date after commits */
 	int64_t		 start_us;
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
+	bool		 loaded;	/* and is in the database */
 	bool		 may_resync;	/* if the journal was left unclean */
 	bool		 overdue;	/* the time to load is over, but not all is in the journal */
 	bool		 leaving;
@@ -65,7 +70,10 @@ struct helper {
 	int		 status;
 };
 
+/* for signal handlers */
 static volatile sig_atomic_t alarm_status = EX_TEMPFAIL;
+static volatile sig_atomic_t term_signal;
+static uv_async_t *volatile term_async;		/* NULL: there is nothing to end */
 
 static void	on_deadline(uv_timer_t *);
 
@@ -100,6 +108,8 @@ on_metrics_late(uv_timer_t *timer)
 static void
 leave(struct helper *h, int status)
 {
+	size_t i;
+
 	if (h->leaving)
 		return;
 	h->leaving = true;
@@ -111,12 +121,42 @@ leave(struct helper *h, int status)
 		uv_unref((uv_handle_t *)&h->metrics_timer);	/* the loop does not wait for it */
 	}
 	uv_close((uv_handle_t *)&h->journal_changed, NULL);
-	uv_close((uv_handle_t *)&h->sigterm, NULL);
-	uv_close((uv_handle_t *)&h->sigint, NULL);
+	term_async = NULL;
+	uv_close((uv_handle_t *)&h->terminate, NULL);
 	uv_close((uv_handle_t *)&h->sigusr1, NULL);
 	uv_close((uv_handle_t *)&h->deadline, NULL);
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_leave(h->followers[i]);
 	loader_close(h->loader);
 	resync_close(h->resync);
+}
+
+static void
+leave_loaded(struct helper *h)
+{
+	/* of a file that was not read to its end, the rest is where it was */
+	leave(h, h->lossless && !intake_saw_eof(h->intake) ? EX_TEMPFAIL : EX_OK);
+}
+
+static bool
+followers_are_settled(struct helper *h)
+{
+	size_t i;
+
+	for (i = 0; i < FOLLOWERS; i++)
+		if (!follow_is_settled(h->followers[i]))
+			return false;
+	return true;
+}
+
+static void
+on_commit(void *arg)
+{
+	struct helper *h = arg;
+	size_t i;
+
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_wake(h->followers[i]);
 }
 
 static void
@@ -126,8 +166,10 @@ on_loaded(void *arg)
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
-	/* of a file that was not read to its end, the rest is where it was */
-	leave(h, h->lossless && !intake_saw_eof(h->intake) ? EX_TEMPFAIL : EX_OK);
+	h->loaded = true;
+	/* who looks at bgp.rib when we are gone is to find all of it, if that can be had */
+	if (h->term_ms != 0 || followers_are_settled(h))
+		leave_loaded(h);
 }
 
 /* from the threads of the journal and of the intake */
@@ -157,6 +199,11 @@ on_journal_changed(uv_async_t *async)
 		log_info("end of input");
 		if (h->term_ms == 0 && h->options.drain_seconds != OPTIONS_DRAIN_FOREVER)
 			uv_timer_start(&h->deadline, on_deadline, (uint64_t)h->options.drain_seconds * 1000, 0);
+	}
+	if (h->loaded) {
+		if (!h->leaving && followers_are_settled(h))
+			leave_loaded(h);
+		return;
 	}
 	if (h->overdue && journal_ended(h->journal))
 		on_deadline(&h->deadline);
@@ -190,6 +237,10 @@ on_deadline(uv_timer_t *timer)
 	struct helper *h = timer->data;
 	long long since = clock_monotonic_ms() - h->term_ms;
 
+	if (h->loaded) {
+		leave_loaded(h);
+		return;
+	}
 	if (h->term_ms != 0 && since < TERM_LEAVE_MS && !loader_is_idle(h->loader)) {
 		loader_hurry(h->loader, true);
 		uv_timer_start(&h->deadline, on_deadline, 20, 0);
@@ -212,17 +263,32 @@ on_alarm(int signal)
 	_exit(alarm_status);
 }
 
+/* the loop may be held up, as by a name server that does not answer: its end does not depend on it */
 static void
-on_terminate(uv_signal_t *handle, int signal)
+on_term_signal(int signal)
 {
 	static const struct itimerval alarm = { .it_value = { TERM_ALARM_MS / 1000, TERM_ALARM_MS % 1000 * 1000 } };
-	struct helper *h = handle->data;
+	uv_async_t *async = term_async;
+	int error = errno;
+
+	if (term_signal == 0) {
+		term_signal = signal;
+		setitimer(ITIMER_REAL, &alarm, NULL);
+		if (async != NULL)
+			uv_async_send(async);
+	}
+	errno = error;
+}
+
+static void
+on_terminate(uv_async_t *async)
+{
+	struct helper *h = async->data;
 
 	if (h->term_ms != 0)
 		return;
-	log_info("ending on signal %d", signal);
+	log_info("ending on signal %d", (int)term_signal);
 	h->term_ms = clock_monotonic_ms();
-	setitimer(ITIMER_REAL, &alarm, NULL);
 	intake_finish(h->intake, TERM_STDIN_MS);
 	loader_hurry(h->loader, false);
 	uv_timer_start(&h->deadline, on_deadline, TERM_LAST_MS, 0);
@@ -258,19 +324,24 @@ set_up(struct helper *h)
 		.on_change = on_journal_change, .arg = h };
 	struct loader_config loader = { .conninfo = h->options.dsn, .collector = h->options.collector,
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
-		.on_loaded = on_loaded, .arg = h };
+		.on_commit = on_commit, .on_loaded = on_loaded, .arg = h };
+	struct follow_config followers[FOLLOWERS] = {
+		{ .name = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)", .parameter = h->options.collector,
+		    .pause_ms = 200 },
+		{ .name = "hunt.finding", .statement = "SELECT hunt.scan()", .optional = true, .pause_ms = 50 } };
+	size_t i;
+	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 
 	if (uv_loop_init(&h->loop) != 0 || uv_async_init(&h->loop, &h->journal_changed, on_journal_changed) != 0 ||
-	    uv_signal_init(&h->loop, &h->sigterm) != 0 || uv_signal_init(&h->loop, &h->sigint) != 0 ||
+	    uv_async_init(&h->loop, &h->terminate, on_terminate) != 0 ||
 	    uv_signal_init(&h->loop, &h->sigusr1) != 0 || uv_timer_init(&h->loop, &h->deadline) != 0 ||
 	    uv_timer_init(&h->loop, &h->metrics_timer) != 0) {
 		log_error("could not set up the event loop");
 		return -1;
 	}
-	h->journal_changed.data = h->sigterm.data = h->sigint.data = h->sigusr1.data = h->deadline.data =
-	    h->metrics_timer.data = h;
-	if (uv_signal_start(&h->sigterm, on_terminate, SIGTERM) != 0 ||
-	    uv_signal_start(&h->sigint, on_terminate, SIGINT) != 0 ||
+	h->journal_changed.data = h->terminate.data = h->sigusr1.data = h->deadline.data = h->metrics_timer.data = h;
+	term_async = &h->terminate;
+	if (sigaction(SIGTERM, &term, NULL) == -1 || sigaction(SIGINT, &term, NULL) == -1 ||
 	    uv_signal_start(&h->sigusr1, on_statistics, SIGUSR1) != 0) {
 		log_error("could not set up signals");
 		return -1;
@@ -280,6 +351,13 @@ set_up(struct helper *h)
 	    (h->journal = journal_start(&journal, h->intake)) == NULL ||
 	    (h->loader = loader_new(&h->loop, h->journal, &loader)) == NULL)
 		return -1;
+	for (i = 0; i < FOLLOWERS; i++) {
+		followers[i].conninfo = h->options.dsn;
+		followers[i].on_settled = on_journal_change;
+		followers[i].arg = h;
+		if ((h->followers[i] = follow_start(&followers[i])) == NULL)
+			return -1;
+	}
 	if (h->options.metrics == NULL)
 		return 0;
 	if ((h->metrics = metrics_file_new(&h->loop, h->options.metrics)) == NULL ||
@@ -295,7 +373,7 @@ print(const struct options *o)
 	int status;
 
 	if (intake == NULL)
-		return EX_OSERR;
+		return EX_TEMPFAIL;
 	status = print_run(intake, o->collector);
 	if (status == EX_OK)
 		intake_free(intake);
@@ -330,7 +408,9 @@ main(int argc, char **argv)
 	/* only SIGTERM and SIGINT end a helper */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGUSR1, &ignore, NULL);	/* until there are statistics */
 	sigaction(SIGUSR2, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);	/* writing fails instead */
 	sigaction(SIGALRM, &alarmed, NULL);
 	if (h->options.print)
 		return print(&h->options);
@@ -343,7 +423,7 @@ main(int argc, char **argv)
 	h->lossless = is_regular_file(STDIN_FILENO);
 	h->may_resync = h->options.resync && resync_possible();
 	if (set_up(h) == -1)
-		return EX_OSERR;
+		return EX_TEMPFAIL;
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_close((uv_handle_t *)&h->metrics_timer, NULL);
 	uv_run(&h->loop, UV_RUN_NOWAIT);

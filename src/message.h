@@ -68,6 +68,7 @@ struct attributes {
 	size_t		 ext_count;
 	const char	*aggregator;
 	const char	*others;	/* JSON object of all the rest, or NULL */
+	size_t		 bytes;		/* that they take in a row, at least about */
 };
 
 struct route {

@@ -36,6 +36,8 @@ struct peer {
 	int64_t		stale_us;	/* since then; PEER_NOT_STALE: no more; MESSAGE_NO_NUMBER: as before */
 	bool		refreshes_changed;
 	bool		enhanced_changed;
+	int64_t		rows_from_us;	/* times of its rows, MESSAGE_NO_NUMBER: none */
+	int64_t		rows_to_us;
 };
 
 #define PEER_NOT_STALE	INT64_C(-2)

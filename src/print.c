@@ -277,7 +277,7 @@ print_run(struct intake *intake, const char *collector)
 
 	if (d == NULL) {
 		log_error("could not start: out of memory");
-		return EX_OSERR;
+		return EX_TEMPFAIL;
 	}
 	while (rc == EX_OK && !intake_ended(intake)) {
 		if (!intake_wait(intake, WAIT_MS))
@@ -287,7 +287,7 @@ print_run(struct intake *intake, const char *collector)
 			intake_consume(intake, bytes);
 			if (fflush(stdout) == EOF) {
 				log_error("could not print: %s", strerror(errno));
-				rc = EX_IOERR;
+				rc = EX_TEMPFAIL;
 			}
 		}
 	}

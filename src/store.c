@@ -14,7 +14,8 @@
 #include "store.h"
 #include "version.h"
 
-#define CONNECT_MS	30000	/* all hosts of the connection string together */
+#define CONNECT_MS	30000	/* all hosts of the connection string together, unless it has connect_timeout */
+#define CONNECT_LEAST_MS 2000	/* as libpq itself would */
 #define PATIENCE_MS	60000	/* for an answer, before the log says that it is awaited */
 #define RETRY_FIRST_MS	100
 #define RETRY_LAST_MS	10000
@@ -60,6 +61,7 @@ struct store {
 	enum step	 step;
 	bool		 in_transaction;
 	char		 journal_id[JOURNAL_ID_SIZE];
+	char		*hosts[3];	/* of a connection string with several, in another order; NULL: as it says */
 	unsigned int	 retry_ms;
 	struct log_repeat trouble;
 	long long	 asked_ms;	/* when the statement under way was sent */
@@ -347,13 +349,62 @@ open_peers(struct store *s)
 	    " FROM bgp.ingest_peer_states($1)", 1, values);
 }
 
+static const char *const host_keywords[] = { "host", "hostaddr", "port" };
+
+/* "a,b,c" -> "b,c,a" */
+static char *
+list_rotated(const char *list)
+{
+	const char *comma = strchr(list, ',');
+	char *text;
+
+	if (asprintf(&text, "%s,%.*s", comma + 1, (int)(comma - list), list) == -1)
+		return NULL;
+	return text;
+}
+
+/*
+ * A host that takes the connection and then says nothing would hide those after it for ever:
+ * connecting without blocking, libpq has no time limit that makes it go on to the next one.  So
+ * the next try begins with that.
+ */
+static void
+hosts_rotate(struct store *s)
+{
+	PQconninfoOption *options = PQconninfo(s->conn), *o;
+	size_t i;
+
+	for (o = options; o != NULL && o->keyword != NULL; o++)
+		for (i = 0; i < sizeof(s->hosts) / sizeof(s->hosts[0]); i++)
+			if (strcmp(o->keyword, host_keywords[i]) == 0 && o->val != NULL && strchr(o->val, ',') != NULL) {
+				free(s->hosts[i]);
+				s->hosts[i] = list_rotated(o->val);
+			}
+	PQconninfoFree(options);
+}
+
+static uint64_t
+connect_ms(PGconn *conn)
+{
+	PQconninfoOption *options = PQconninfo(conn), *o;
+	long ms = CONNECT_MS;
+
+	for (o = options; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, "connect_timeout") == 0 && o->val != NULL && atoi(o->val) > 0)
+			ms = atoi(o->val) * 1000L;
+	PQconninfoFree(options);
+	return ms < CONNECT_LEAST_MS ? CONNECT_LEAST_MS : (uint64_t)ms;
+}
+
 static void
 connect_start(struct store *s)
 {
 	/* before the user's own, which win: a dead network must not look like a slow server for hours */
 	const char *keywords[] = { "fallback_application_name", "keepalives_idle", "keepalives_interval",
-		"keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL };
-	const char *values[] = { "exabgp-pg", "20", "5", "4", "10000", s->config.conninfo, "UTF8", NULL };
+		"keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", host_keywords[0], host_keywords[1],
+		host_keywords[2], NULL };
+	const char *values[] = { "exabgp-pg", "20", "5", "4", "10000", s->config.conninfo, "UTF8", s->hosts[0],
+		s->hosts[1], s->hosts[2], NULL };
 
 	state_set(s, STATE_CONNECTING, "trying");
 	s->stats.connects++;
@@ -362,7 +413,7 @@ connect_start(struct store *s)
 		connection_lost(s);
 		return;
 	}
-	uv_timer_start(&s->timer, on_timer, CONNECT_MS, 0);
+	uv_timer_start(&s->timer, on_timer, connect_ms(s->conn), 0);
 }
 
 /* what the server says besides results */
@@ -426,6 +477,7 @@ on_timer(uv_timer_t *timer)
 
 	if (s->state == STATE_CONNECTING) {
 		report(s, "the server does not answer");
+		hosts_rotate(s);
 		disconnect(s);
 		retry_later(s, "connecting took too long");
 	} else if (s->state == STATE_WAITING) {
@@ -542,13 +594,15 @@ time_text(char *text, size_t size, int64_t us)
 	return us == MESSAGE_NO_NUMBER ? "NULL" : clock_utc_text(text, size, us);
 }
 
+#define PEER_ARRAYS	12	/* parameters of bgp.ingest_commit that run over peers */
+
 static void
 commit_call(struct store *s)
 {
 	const struct batch *b = s->batch;
-	struct array arrays[10];
+	struct array arrays[PEER_ARRAYS];
 	char numbers[11][24], text[64];
-	const char *values[23];
+	const char *values[13 + PEER_ARRAYS];
 	int64_t fields[11] = { (int64_t)b->from.journal.segment, (int64_t)b->from.journal.offset, b->from.events,
 		(int64_t)b->to.journal.segment, (int64_t)b->to.journal.offset, b->to.events, b->seq,
 		(int64_t)b->rows[BATCH_ROUTES], (int64_t)b->rows[BATCH_ERRORS],
@@ -584,12 +638,14 @@ commit_call(struct store *s)
 			array_add(&arrays[9], "NULL");
 		else
 			array_add_quoted(&arrays[9], p->refreshing);
+		array_add(&arrays[10], time_text(text, sizeof(text), p->rows_from_us));
+		array_add(&arrays[11], time_text(text, sizeof(text), p->rows_to_us));
 	}
-	for (n = 0; n < 10; n++)
+	for (n = 0; n < PEER_ARRAYS; n++)
 		values[13 + n] = array_end(&arrays[n]);
 	statement_send(s, STEP_COMMIT_CALL, "SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-	    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)", 23, values);
-	for (n = 0; n < 10; n++)
+	    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)", 13 + PEER_ARRAYS, values);
+	for (n = 0; n < PEER_ARRAYS; n++)
 		buf_free(&arrays[n].text);
 }
 
@@ -851,7 +907,12 @@ store_open(struct store *s, const char *journal_id)
 static void
 on_timer_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct store *s = handle->data;
+	size_t i;
+
+	for (i = 0; i < sizeof(s->hosts) / sizeof(s->hosts[0]); i++)
+		free(s->hosts[i]);
+	free(s);
 }
 
 void

@@ -271,7 +271,7 @@ full() {
 
 # The journal of a helper that was killed without a server, damaged at random places.
 damage() {
-	local round total=1500 bad=0
+	local round wrong unverified total=1500 bad=0
 
 	begin
 	cluster_stop "$work/pg"
@@ -323,9 +323,10 @@ damage() {
 		finish
 		[ $? -eq 0 ] || bad=$((bad + 1))
 		helper=''
-		# where the checksums themselves are gone, that is said
-		[ "$(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered")" = 0 ] &&
-			{ [ "$(damaged)" = 0 ] || sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap WHERE reason ~ 'without a checksum'"; } &&
+		# where the checksums themselves are gone, that is said; then a few changed lines may pass
+		wrong=$(($(sql "SELECT count(*) - count(DISTINCT n) FROM bgp.numbered") + $(damaged)))
+		unverified=$(sql "SELECT count(*) FROM bgp.ingest_gap WHERE reason ~ 'without a checksum'")
+		[ $wrong -le $((unverified > 0 ? 18 : 0)) ] &&
 			sql_true "SELECT (SELECT count(*) FROM bgp.numbered) = $total OR (SELECT count(*) FROM bgp.ingest_gap) > 0" ||
 			fail "damage: round $round" "$(sql "SELECT count(*) || ' rows, ' || count(DISTINCT n) || ' lines' FROM bgp.numbered"),\
  $(damaged) damaged, $(sql "SELECT count(*) FROM bgp.ingest_gap") gaps"

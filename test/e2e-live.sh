@@ -212,6 +212,7 @@ exabgp_peer() {
 		    local-as $local_asn;
 		    peer-as $2;
 		    passive true;
+		    hold-time 9;
 		    adj-rib-in false;
 		    capability { asn4 enable; route-refresh enable; }
 		    family { ipv4 unicast; ipv6 unicast; }
@@ -283,7 +284,7 @@ part_one() {
 	arrived "$since" "$work/want" "changes, withdrawals and new routes, and nothing else"
 
 	since=$(latest)
-	end=$((SECONDS + 5))
+	end=$((SECONDS + 11))
 	cluster_stop "$work/pg" immediate
 	announce "$work/c"
 	sleep 1.5
@@ -291,7 +292,9 @@ part_one() {
 	sleep $((end > SECONDS ? end - SECONDS : 0))
 	cluster_start "$work/pg" || bail "PostgreSQL did not come back"
 	{ changes "$work/b" "$work/c"; changes "$work/c" "$work/d"; } | LC_ALL=C sort >"$work/want"
-	arrived "$since" "$work/want" "nothing is lost while PostgreSQL is away for 5 s"
+	arrived "$since" "$work/want" "nothing is lost while PostgreSQL is away for longer than a hold time"
+	is "$(sql "SELECT count(*) FROM bgp.session_log WHERE ts > '$since' AND event IN ('up', 'down')")" 0 \
+	    "and no session goes down"
 	is "$(sql "SELECT string_agg(kind || ' ' || coalesce(origin_asn::text, '-'), ', ' ORDER BY ts)
 	    FROM bgp.route_log WHERE prefix = '192.88.99.0/24'")" \
 	    "announce 64511, withdraw -, announce 64513" "the order is that of the peer"

@@ -172,6 +172,15 @@ done
 ok "the database has the peer's table exactly, $kills kills later" wait_for 30 same_tables ||
     diff <(bird_routes churn) <(peer_table 64501) | head -n 20 | sed 's/^/# /'
 
+# the database stands still for longer than a session lasts without being heard of
+cluster_freeze "$work/pg"
+for i in {1..14}; do
+	announce $((100 + i))
+	sleep 0.75
+done
+cluster_thaw
+ok "nor is anything lost while PostgreSQL stands still for more than a hold time" wait_for 30 same_tables
+
 is "$(sql "SELECT count(*) FROM bgp.session_log WHERE event IN ('up', 'down')")" 2 "no session went down, with hold times of 9 s"
 # by the peer's own marks of begin and end, which are in the log as well
 is "$(sql "WITH windows AS (

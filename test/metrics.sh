@@ -77,6 +77,7 @@ is "$(figure "$rows" 'kind="route"') $(figure "$rows" 'kind="session"') $(figure
 	    (SELECT count(*) FROM bgp.ingest_error) || ' ' || (SELECT count(*) FROM bgp.ingest_gap)")" \
 	"rows, session events, errors and gaps are those of the database"
 is "$(figure "$rows" 'kind="gap"')" 1 "one gap"
+is "$(sql "SELECT p.stale_since = g.from_ts FROM bgp.peer p JOIN bgp.ingest_gap g USING (peer_id)")" t "since when the peer's routes are not certain"
 is "$(figure input_lines_total) $(figure dropped_lines_total) $(figure database_up)" "1501 0 1" "lines read, none dropped, the database is up"
 ok "the stalls have been counted" at_least 1 stdin_stall_seconds_count
 

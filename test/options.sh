@@ -222,6 +222,8 @@ run "$PROGRAM" -c default -s "$work/spool/default"
 is "$status $out" "0 " "PGHOST and the like: libpq's own, exit 0"
 is "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'default'")" 100 "all is loaded"
 is "$(stat -c %a "$work/spool/default")" 700 "the spool is made, of mode 0700"
+is "$(find "$work/spool/default" -type f -printf '%m\n' | sort | uniq -c | tr -s ' ')" " $(find "$work/spool/default" -type f | wc -l) 600" \
+	"its files are for nobody else"
 is "$(grep -Evc '^exabgp-pg\[[0-9]+\] (error|warning|info|debug): [^ ].*$' "$work/err")" 0 "messages: one line each, with their level" || diag "$err"
 is "$(grep -c ' info: ' "$work/err")" "$(wc -l <"$work/err")" "none but info where nothing is wrong" || diag "$err"
 run env PGHOST="$work/nowhere" EXABGP_PG_DSN="host=$PGHOST port=$PGPORT" EXABGP_PG_SPOOL="$work/spool/environment" "$PROGRAM" -c dsn1
@@ -326,6 +328,56 @@ began=${EPOCHREALTIME/[.,]/}
 kill -TERM $helper
 ends "SIGTERM, a server that does not answer: exit 75" 75
 ok "gone within 2 s of the signal" [ $(((${EPOCHREALTIME/[.,]/} - began) / 1000)) -lt 2500 ]
+# it hides no other server of the connection string
+start "$work/pipe" -c hosts -s "$work/spool/hosts" -t 50 -d "host=$work,$PGHOST port=$PGPORT,$PGPORT connect_timeout=1"
+cat "$work/lines" >&9
+ok "a server that does not answer before one that does: the second is tried" wait_for 20 rows hosts 100
+ok "the log says so" says "$log" 'error: could not load .* does not answer'
+kill -TERM $helper
+ends "SIGTERM, loaded into the second server: exit 0" 0
+# a name server that does not answer holds libpq up
+printf '#include <unistd.h>\nint getaddrinfo(void) { for (;;) pause(); }\n' >"$work/mute.c"
+if ${CC:-cc} -shared -fPIC -w -o "$work/mute.so" "$work/mute.c"; then
+	LD_PRELOAD=$work/mute.so ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 \
+		start "$work/pipe" -c resolver -s "$work/spool/resolver" -d "host=mute.invalid"
+	cat "$work/lines" >&9
+	taken() {
+		[ "$(cat "$work/spool/resolver"/*.jsonl 2>/dev/null | wc -l)" -eq 100 ]
+	}
+	ok "a name server that does not answer: lines are journaled" wait_for 20 taken
+	began=${EPOCHREALTIME/[.,]/}
+	kill -TERM $helper
+	ends "SIGTERM then: exit 75" 75
+	ok "gone within 2 s of the signal" [ $(((${EPOCHREALTIME/[.,]/} - began) / 1000)) -lt 2500 ]
+else
+	skip "a name server that does not answer" "no compiler"
+fi
+# nobody reads the messages, and their pipe is full
+mkfifo "$work/messages"
+exec 7<>"$work/messages"
+head -c 65536 /dev/zero >&7
+"$PROGRAM" -v -c stderr -s "$work/spool/stderr" -t 50 <"$work/pipe" >/dev/null 2>"$work/messages" 7<&- 8>&- 9>&- &
+helper=$!
+helpers+=("$helper")
+cat "$work/lines" >&9
+ok "standard error is full: lines are loaded all the same" wait_for 20 rows stderr 100
+kill -TERM $helper
+ends "SIGTERM then: exit 0" 0
+exec 7<&-
+# a limit of what a file may have, below that of a segment
+(
+	ulimit -f 2048
+	exec "$PROGRAM" -c fsize -s "$work/spool/fsize" -d "$nowhere" -v <"$work/pipe" >/dev/null 2>"$work/log.fsize" 8>&- 9>&-
+) &
+helper=$!
+helpers+=("$helper")
+python3 test/lib/lines.py 8000 >&9
+taken() {
+	[ "$(cat "$work/spool/fsize"/*.jsonl 2>/dev/null | wc -l)" -eq 8000 ]
+}
+ok "ulimit -f: segments are shorter, nothing is dropped" wait_for 20 taken || diag "$(tail -n 3 "$work/log.fsize")"
+kill -TERM $helper
+ends "SIGTERM then: exit 75" 75
 # lines that never stop
 python3 test/lib/lines.py 1000000 --rate 2000 >&9 2>/dev/null 8>&- &
 writer=$!
@@ -575,6 +627,8 @@ all_loaded() {
 	sql_true "SELECT count(*) > 0 FROM bgp.ingest_gap WHERE collector = 'full'" && rows full $((lines - dropped))
 }
 ok "when the database is back, the rest is loaded" wait_for 20 all_loaded || diag "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'full'") of $((lines - dropped))"
+is "$(sql "SELECT stale_since >= (SELECT min(from_ts) FROM bgp.ingest_gap WHERE collector = 'full') FROM bgp.peer WHERE collector = 'full'")" t \
+	"what the peer's routes are now is marked as not certain"
 head -n 10 "$work/lines" >&9
 exec 9>&-
 ends "at the end of input: exit 0" 0
@@ -594,6 +648,18 @@ cat "$work/many" | {
 	echo $? >"$work/status"
 }
 is "$(cat "$work/status")" 75 "a full spool at the end of input, no database: exit 75 after --drain"
+# it is committed before its time, rather than dropped
+exec 9<>"$work/pipe"
+start "$work/pipe" -c early -s "$work/spool/early" -m 1M -b 1000000 -t 3600000
+cat "$work/more" >&9
+early() {
+	sql_true "SELECT count(*) > 3000 FROM bgp.route_log WHERE collector = 'early'"
+}
+ok "a full spool does not wait for --batch-ms" wait_for 20 early
+exec 9>&-
+ends "at the end of input: exit 0" 0
+is "$(sql "SELECT count(*) || ' ' || (SELECT count(*) FROM bgp.ingest_gap WHERE collector = 'early') FROM bgp.route_log WHERE collector = 'early'")" \
+	"5000 0" "and nothing is dropped"
 # a file can wait: nothing of it is dropped
 start "$work/many" -c file -s "$work/spool/file" -m 1M -t 20
 ends "a file larger than --spool-max" 0

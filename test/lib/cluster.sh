@@ -185,6 +185,21 @@ cluster_kill9() {
 	rm -f "$1/data/postmaster.pid" "$(cat "$1/socket")"/.s.PGSQL.6543*
 }
 
+# cluster_freeze DIR, cluster_thaw DIR: all processes of the server stand still, and go on
+cluster_freeze() {
+	local pid
+
+	pid=$(cluster_pid "$1") && kill -STOP "$pid" || return 1
+	read -ra cluster_frozen <<<"$(tr '\n' ' ' <"/proc/$pid/task/$pid/children")"
+	cluster_frozen+=("$pid")
+	kill -STOP "${cluster_frozen[@]}" 2>/dev/null
+}
+
+cluster_thaw() {
+	kill -CONT "${cluster_frozen[@]}" 2>/dev/null
+	cluster_frozen=()
+}
+
 cluster_gone() {
 	local pid
 

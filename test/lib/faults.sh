@@ -55,7 +55,7 @@ faults_clean() {
 	for pid in "${supervisors[@]}" $proxy_pid "${others[@]}"; do
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
-	pid=$(cluster_pid "$work/pg") && kill -CONT "$pid" 2>/dev/null
+	cluster_thaw
 	cluster_remove "$work/pg"
 	rm -rf "$work"
 }
@@ -170,10 +170,12 @@ helper_end() {
 		"gaps max $(report "$name" sampler_max_ms) ms, RSS max $(($(report "$name" rss_max_kb) / 1024)) MiB"
 }
 
-# check_stall NAME WHAT: standard input was never left alone for long; loose, for busy machines
+# check_stall NAME WHAT: standard input was never left alone for long; loose, for busy machines,
+# of which only a few moments may be so
 check_stall() {
-	ok "$2: no stall of standard input above 2 s" \
-		awk -v max="$(report "$1" stall_max_ms)" 'BEGIN { exit !(max < 2000) }'
+	ok "$2: no stall of standard input above 2 s, one of a hundred at most above 100 ms" \
+		awk -v max="$(report "$1" stall_max_ms)" -v p99="$(report "$1" stall_p99_ms)" -v count="$(report "$1" stall_count)" \
+			'BEGIN { exit !(count > 100 && max < 2000 && p99 < 100) }'
 }
 
 # line_counts NAME: "WRITTEN STORED TWICE BACK LOST FALSE_GAPS IN_GAPS TORN"
@@ -319,16 +321,10 @@ fault_kill_server() {
 	cluster_start "$work/pg"
 }
 
-# all processes of the server stand still
 fault_freeze() {
-	local pid pids
-
-	pid=$(cluster_pid "$work/pg")
-	kill -STOP "$pid"
-	read -ra pids <<<"$(tr '\n' ' ' <"/proc/$pid/task/$pid/children")"
-	kill -STOP "${pids[@]}" 2>/dev/null
+	cluster_freeze "$work/pg"
 	sleep "$1"
-	kill -CONT "${pids[@]}" "$pid" 2>/dev/null
+	cluster_thaw
 	note server-stopped
 }
 

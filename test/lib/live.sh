@@ -40,6 +40,7 @@ live_end() {
 			[ -s "$log" ] && diag "last lines of $(basename "$log"):"$'\n'"$(tail -n 20 "$log")"
 		done
 	fi
+	cluster_thaw
 	cluster_remove "$work/pg"
 	rm -rf "$work"
 	exit "$status"

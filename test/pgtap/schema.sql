@@ -109,7 +109,7 @@ SELECT set_eq($$
 SELECT set_eq($$
     SELECT p.proname::text FROM pg_proc p
     WHERE p.pronamespace = 'bgp'::regnamespace AND has_function_privilege('exabgp_pg_writer', p.oid, 'EXECUTE')$$,
-    ARRAY['ensure_peer', 'ensure_partition', 'ingest_open', 'ingest_peers', 'ingest_peer_states', 'ingest_commit'],
+    ARRAY['ensure_peer', 'ensure_partition', 'ingest_open', 'ingest_peers', 'ingest_peer_states', 'ingest_commit', 'rib_follow'],
     'the writer may execute what the helper calls and nothing else');
 
 SELECT is_empty($$SELECT relation FROM relation WHERE NOT has_table_privilege('exabgp_pg_reader', relation, 'SELECT')$$,

@@ -16,8 +16,12 @@
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* an implementation that is quadratic takes minutes where this is generous for a linear one */
-#ifdef __SANITIZE_ADDRESS__
+/*
+ * Of the processor's time: an implementation that is quadratic takes minutes where this is generous
+ * for a linear one.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED	1
 #define LINEAR_SECONDS	60.0	/* everything is slower */
 #else
 #define LINEAR_SECONDS	20.0
@@ -85,12 +89,25 @@ check_text(const char *name, const char *got, const char *wanted)
 }
 
 static inline double
-seconds_now(void)
+seconds_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static inline double
+seconds_now(void)
+{
+	return seconds_of(CLOCK_MONOTONIC);
+}
+
+/* that this process has been run */
+static inline double
+seconds_used(void)
+{
+	return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* a whole file; NULL if it is not there */

@@ -1,0 +1,270 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <libpq-fe.h>
+
+#include "clock.h"
+#include "follow.h"
+#include "log.h"
+
+#define RETRY_FIRST_MS	500
+#define RETRY_LAST_MS	30000
+#define ABSENT_MS	60000	/* before looking again for a function that the database does not have */
+#define BUSY_MS		100	/* while another session is at it */
+#define CONFLICTS_MAX	10	/* tries in a row of what lost to another session */
+
+struct follow {
+	struct follow_config config;
+	pthread_t	 thread;
+	PGconn		*conn;		/* the thread's own, as what follows */
+	unsigned int	 retry_ms;
+	unsigned int	 conflicts;
+	struct log_repeat trouble;
+
+	pthread_mutex_t	 lock;		/* what follows */
+	pthread_cond_t	 wake;
+	uint64_t	 wanted;	/* counts wakes */
+	uint64_t	 settled;	/* of them, those that were dealt with */
+	bool		 absent;	/* the database has no such function */
+	struct follow_stats stats;
+};
+
+enum outcome { OUTCOME_MORE, OUTCOME_NOTHING, OUTCOME_BUSY, OUTCOME_ABSENT, OUTCOME_AGAIN, OUTCOME_FAILED };
+
+/* the first line of libpq's message, which may end in a newline */
+static void
+report(struct follow *f, const char *message)
+{
+	char why[256];
+	size_t length = strcspn(message, "\n");
+
+	if (length >= sizeof(why))
+		length = sizeof(why) - 1;
+	memcpy(why, message, length);
+	why[length] = '\0';
+	if (log_repeat_due(&f->trouble))
+		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
+		    f->config.name, why, f->trouble.count);
+}
+
+static bool
+connected(struct follow *f)
+{
+	/* before the user's own, which win, as the store has them */
+	static const char *const keywords[] = { "fallback_application_name", "connect_timeout", "keepalives_idle",
+		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL };
+	const char *values[] = { "exabgp-pg", "30", "20", "5", "4", "10000", f->config.conninfo, "UTF8", NULL };
+	PGresult *res;
+	bool ok;
+
+	if (f->conn != NULL)
+		return true;
+	f->conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(f->conn) != CONNECTION_OK)
+		return false;
+	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
+	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
+	    " SET synchronous_commit = off");
+	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
+	PQclear(res);
+	return ok;
+}
+
+static void
+disconnect(struct follow *f)
+{
+	if (f->conn != NULL)
+		PQfinish(f->conn);
+	f->conn = NULL;
+}
+
+static bool
+is_one_of(const char *sqlstate, const char *a, const char *b)
+{
+	return sqlstate != NULL && (strcmp(sqlstate, a) == 0 || strcmp(sqlstate, b) == 0);
+}
+
+static enum outcome
+failure(struct follow *f, const PGresult *res)
+{
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+	/* serialization_failure, deadlock_detected */
+	if (is_one_of(sqlstate, "40001", "40P01") && f->conflicts++ < CONFLICTS_MAX)
+		return OUTCOME_AGAIN;
+	/* undefined_function, invalid_schema_name */
+	if (f->config.optional && is_one_of(sqlstate, "42883", "3F000"))
+		return OUTCOME_ABSENT;
+	report(f, PQerrorMessage(f->conn));
+	disconnect(f);
+	return OUTCOME_FAILED;
+}
+
+static enum outcome
+run(struct follow *f)
+{
+	enum outcome outcome;
+	long long dealt;
+	PGresult *res;
+
+	if (!connected(f)) {
+		report(f, PQerrorMessage(f->conn));
+		disconnect(f);
+		return OUTCOME_FAILED;
+	}
+	res = PQexecParams(f->conn, f->config.statement, f->config.parameter != NULL, NULL, &f->config.parameter,
+	    NULL, NULL, 0);
+	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1)
+		outcome = failure(f, res);
+	else {
+		if (f->trouble.count > 0)
+			log_info("%s is kept up to date again after %llu failures", f->config.name,
+			    f->trouble.count);
+		log_repeat_reset(&f->trouble);
+		f->retry_ms = f->conflicts = 0;
+		dealt = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+		outcome = dealt > 0 ? OUTCOME_MORE : dealt < 0 ? OUTCOME_BUSY : OUTCOME_NOTHING;
+	}
+	PQclear(res);
+	return outcome;
+}
+
+static void
+sleep_ms(unsigned int ms)
+{
+	struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&pause, NULL);
+}
+
+static unsigned int
+retry_ms(struct follow *f)
+{
+	f->retry_ms = f->retry_ms == 0 ? RETRY_FIRST_MS : f->retry_ms * 2;
+	if (f->retry_ms > RETRY_LAST_MS)
+		f->retry_ms = RETRY_LAST_MS;
+	/* jittered: many helpers lose one server at the same time */
+	return f->retry_ms / 2 + (unsigned int)random() % (f->retry_ms / 2 + 1);
+}
+
+/* what was wanted up to here is dealt with, or cannot be for now */
+static void
+settle(struct follow *f, uint64_t wanted, enum outcome outcome)
+{
+	pthread_mutex_lock(&f->lock);
+	f->settled = wanted;
+	f->stats.failing = outcome == OUTCOME_FAILED;
+	f->stats.failures += outcome == OUTCOME_FAILED;
+	f->absent = outcome == OUTCOME_ABSENT;
+	if (f->config.on_settled != NULL)
+		f->config.on_settled(f->config.arg);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void *
+follow_thread(void *arg)
+{
+	struct follow *f = arg;
+	enum outcome outcome;
+	uint64_t wanted;
+
+	for (;;) {
+		pthread_mutex_lock(&f->lock);
+		while (f->wanted == f->settled && !f->stats.failing)
+			pthread_cond_wait(&f->wake, &f->lock);
+		wanted = f->wanted;
+		pthread_mutex_unlock(&f->lock);
+		outcome = run(f);
+		switch (outcome) {
+		case OUTCOME_MORE:
+			pthread_mutex_lock(&f->lock);
+			f->stats.runs++;
+			pthread_mutex_unlock(&f->lock);
+			break;
+		case OUTCOME_AGAIN:
+			break;
+		case OUTCOME_NOTHING:
+			settle(f, wanted, outcome);
+			sleep_ms(f->config.pause_ms);
+			break;
+		case OUTCOME_BUSY:	/* what was committed since it began is left for us */
+			sleep_ms(BUSY_MS);
+			break;
+		case OUTCOME_ABSENT:
+			settle(f, wanted, outcome);
+			sleep_ms(ABSENT_MS);
+			break;
+		case OUTCOME_FAILED:
+			settle(f, wanted, outcome);
+			sleep_ms(retry_ms(f));
+			break;
+		}
+	}
+	return NULL;
+}
+
+struct follow *
+follow_start(const struct follow_config *config)
+{
+	struct follow *f = calloc(1, sizeof(*f));
+	pthread_attr_t attributes;
+	int error;
+
+	if (f == NULL) {
+		log_error("could not follow the log: out of memory");
+		return NULL;
+	}
+	f->config = *config;
+	f->wanted = 1;	/* what was left by the helper before, or by an upgrade */
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->wake, NULL);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&f->thread, &attributes, follow_thread, f);
+	pthread_attr_destroy(&attributes);
+	if (error != 0) {
+		log_error("could not follow the log: %s", strerror(error));
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+void
+follow_wake(struct follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->wanted++;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+follow_leave(struct follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->config.on_settled = NULL;
+	pthread_mutex_unlock(&f->lock);
+}
+
+bool
+follow_is_settled(struct follow *f)
+{
+	bool settled;
+
+	pthread_mutex_lock(&f->lock);
+	settled = f->settled == f->wanted || f->stats.failing || f->absent;
+	pthread_mutex_unlock(&f->lock);
+	return settled;
+}
+
+void
+follow_stats(struct follow *f, struct follow_stats *stats)
+{
+	pthread_mutex_lock(&f->lock);
+	*stats = f->stats;
+	pthread_mutex_unlock(&f->lock);
+}
