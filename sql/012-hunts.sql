@@ -54,21 +54,18 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
--- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id,
--- ts); NULL if they are not asked for.
-CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, peer_ids int[], family text, asked boolean)
-RETURNS text LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-BEGIN
-	IF NOT coalesce(asked, within IS NOT NULL AND to_regprocedure('bgp.rib_at(timestamptz, cidr, int[])') IS NOT NULL) THEN
-		RETURN NULL;
-	END IF;
-	RETURN format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib_at(%L, %L, %L) r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND ',
-	    at, within, peer_ids)
-	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END;
-END
+-- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, ts), ts being when they
+-- came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
+CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM '
+	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
+		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
+	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
+	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
+	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL)
 $$;
-COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, int[], text, boolean) IS
+COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
     'for the hunts: the routes that were there when the range began';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
@@ -123,18 +120,15 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text;
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	mine	cidr[];
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 		mine := coalesce(mine, '{}');
-		IF before IS NOT NULL THEN
-			EXECUTE format('SELECT array_agg(DISTINCT b.prefix) || %L::cidr[] FROM (%s) b WHERE b.origin_asn = %L', mine, before, asn) INTO mine;
-			before := format('SELECT * FROM (%s) b WHERE b.prefix = ANY (%L::cidr[])', before, mine);
-		END IF;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS MATERIALIZED (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -164,8 +158,8 @@ COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], tex
 within the range, at the same time or one after the other, at the same peer or at several; a row per prefix and origin.
 An announcement whose path is empty or ends in an AS_SET has no origin (RFC 6811) and does not count.
 asn: only prefixes that this AS originated; the others'' rows for them come too.
-standing: also count routes that were there when the range began, with the time that they came (bgp.rib_at); NULL: if within is given.
-Without it an origin that sent nothing in the range is not seen.
+standing: also count routes that were there when the range began, with the time that they came (bgp.rib_at); NULL: if within or asn is given.
+Without it an origin that sent nothing in the range is not seen; over whole tables it takes long.
 evidence: origins, each with its times and number of sessions.';
 
 CREATE OR REPLACE FUNCTION hunt.sub_moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -174,7 +168,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text;
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	mine	cidr[];
 BEGIN
 	IF asn IS NOT NULL THEN
@@ -183,8 +177,13 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true,
-	    prefixes => (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s));
+	-- what covers them is read as well, wherever it lies
+	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
+	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	IF mine IS NULL AND within IS NOT NULL THEN
+		before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS MATERIALIZED (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -232,7 +231,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text;
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	mine	cidr[];
 BEGIN
 	-- what changed is little: find it by hash, and sort only that
@@ -241,6 +240,7 @@ BEGIN
 		mine := coalesce(mine, '{}');
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	EXECUTE format($q$
 		SELECT coalesce(array_agg(DISTINCT c.prefix), '{}') FROM (
 			SELECT s.prefix FROM (
@@ -269,7 +269,7 @@ COMMENT ON FUNCTION hunt.origin_change(timestamptz, timestamptz, cidr, bigint, i
 'The origin of a prefix changed at a peer: one announcement has another origin than the one before it of the same prefix and peer in the
 range, whether or not it was withdrawn in between; a row per prefix and new origin (suspect), events = changes to it.
 Announcements without an origin (RFC 6811: empty path, AS_SET last) are passed over.
-asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within is given.
+asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within or asn is given.
 evidence: from (the former origins).';
 
 CREATE OR REPLACE FUNCTION hunt.feed_disagreement(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -278,13 +278,14 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text;
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	mine	cidr[];
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	EXECUTE format($q$
 		SELECT coalesce(array_agg(c.prefix), '{}') FROM (
 			SELECT s.prefix FROM (
@@ -845,13 +846,14 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	mine	cidr[];
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	log	text;
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
@@ -865,15 +867,14 @@ BEGIN
 			'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
 		HAVING count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b'
-		|| coalesce(' WHERE b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''), ''), percent), log, min_peers);
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b', ''), percent), log, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
 'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that said anything of the prefix in it have withdrawn it and not announced it again; a row per
 prefix, peers = who lost it, first_seen and last_seen = the first and last of their last withdrawals.  A session that goes down withdraws nothing and does not count.
 The suspect is the origin that it had in the range, NULL if it was only withdrawn.
-asn: only prefixes that it originated in the range.  standing: also count the sessions that had it when the range began and said nothing since (bgp.rib_at); NULL: if within is given.
+asn: only prefixes that it originated in the range.  standing: also count the sessions that had it when the range began and said nothing since (bgp.rib_at); NULL: if within or asn is given.
 evidence: lost, of (sessions), last_announced.';
 
 CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -882,13 +883,14 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	mine	cidr[];
-	before	text := hunt.standing(since, within, peer_ids, family, standing);
+	before	text;
 	log	text;
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
@@ -1004,7 +1006,7 @@ CREATE OR REPLACE FUNCTION hunt.rib_diff(since timestamptz, until timestamptz, w
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	families	text[] := coalesce(ARRAY[family], '{ipv4 unicast,ipv6 unicast}');
+	families	text[] := CASE WHEN family IS NULL THEN '{ipv4 unicast,ipv6 unicast}' ELSE ARRAY[family] END;
 BEGIN
 	IF since IS NULL OR until IS NULL THEN
 		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';

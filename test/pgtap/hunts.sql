@@ -421,6 +421,35 @@ SELECT set_eq($$SELECT name FROM hunt.summary_drop('2021-03-02') name$$, '{hunt.
 SELECT is((SELECT array_agg(DISTINCT day) FROM hunt.summary_day WHERE day < '2021-03-03'), '{2021-03-02}', 'the register too');
 SELECT pg_temp.brief_is('new_link', 1, '10 100.66.0.0/16', 'without the summary the log is read again', ', asn => 67', '2021-03-02');
 
+-- --- what was there before, and what is different ----------------------------------------------------------------
+
+SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES
+    ('21:01', 1, '100.70.0.0/16', '3001 20'), ('21:02', 3, '100.70.0.0/16', '3003 20'), ('21:03', 1, '100.71.0.0/16', '3001 21'), ('21:03', 2, '100.71.2.0/24', '3002 21'),
+    ('21:04', 1, '100.72.0.0/16', '3001 22'), ('21:05', 1, '100.73.0.0/16', '3001 23'),
+    ('22:10', 2, '100.70.0.0/16', '3002 66'), ('22:20', 1, '100.70.0.0/16', '3001 66'),
+    ('22:21', 1, '100.71.1.0/24', '3001 66'), ('22:22', 2, '100.71.2.0/24', NULL), ('22:23', 1, '100.73.0.0/16', '3001 10 23')) v (at, n, prefix, path) \g /dev/null
+SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || to_char(first_seen, 'HH24:MI') || ' ' || peers::text || ' ' || events, ', ' ORDER BY first_seen)
+    FROM hunt.moas('2021-03-01 22:00', '2021-03-01 23:00', within => '100.70.0.0/15')), '20 100.70.0.0/16 21:01 {3001,3003} 0, 66 100.70.0.0/16 22:10 {3001,3002} 2', 'moas: with routes that were there before');
+SELECT is(count(*), 2::bigint, 'moas: of an AS as well') FROM hunt.moas('2021-03-01 22:00', '2021-03-01 23:00', asn => 66);
+SELECT is(count(*), 0::bigint, 'moas: not without them') FROM hunt.moas('2021-03-01 22:00', '2021-03-01 23:00', within => '100.70.0.0/15', standing => false);
+SELECT pg_temp.finds('origin_change', 22, '66 100.70.0.0/16 20:00 20:00 3001 1 {"from": [20]}', 'compared with the route before', $$, within => '100.70.0.0/15'$$);
+SELECT pg_temp.brief_is('origin_change', 22, '66 100.70.0.0/16', 'of an AS', ', asn => 66');
+SELECT pg_temp.brief_is('origin_change', 22, '', 'not without it', ', standing => false');
+SELECT pg_temp.finds('sub_moas', 22, '66 100.71.1.0/24 21:00 21:00 3001 1 {"covering": "100.71.0.0/16", "covering_origins": [21]}', 'inside a route that was there before', $$, within => '100.71.1.0/24'$$);
+SELECT pg_temp.brief_is('sub_moas', 22, '66 100.71.1.0/24', 'of an AS', ', asn => 66');
+SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || ' ' || (evidence->>'sessions'), ', ') FROM hunt.feed_disagreement('2021-03-01 22:00', '2021-03-01 23:00', within => '100.70.0.0/15')),
+    '20 100.70.0.0/16 {3003} 1', 'feed_disagreement: who said nothing has what it had');
+SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || ' ' || (evidence->>'of'), ', ') FROM hunt.visibility_loss('2021-03-01 22:00', '2021-03-01 23:00', within => '100.71.0.0/16')),
+    '21 100.71.2.0/24 {3002} 1', 'visibility_loss: the origin that it had before');
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, evidence), E'\n' ORDER BY prefix, peers) FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12')), concat_ws(E'\n',
+    '66 100.70.0.0/16 {3001} {"change": "origin", "path_after": "3001 66", "path_before": "3001 20", "origin_after": 66, "origin_before": 20}',
+    '66 100.70.0.0/16 {3002} {"change": "added", "path_after": "3002 66", "origin_after": 66}',
+    '66 100.71.1.0/24 {3001} {"change": "added", "path_after": "3001 66", "origin_after": 66}',
+    '21 100.71.2.0/24 {3002} {"change": "removed", "path_before": "3002 21", "origin_before": 21}',
+    '23 100.73.0.0/16 {3001} {"change": "path", "path_after": "3001 10 23", "path_before": "3001 23", "origin_after": 23, "origin_before": 23}'), 'rib_diff: added, removed, changed; what is the same is not there');
+SELECT is((SELECT string_agg(prefix::text, ',') FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12', asn => 21)), '100.71.2.0/24', 'rib_diff: of an AS');
+SELECT is(count(*), 0::bigint, 'rib_diff: of the same moment') FROM hunt.rib_diff('2021-03-01 22:30', '2021-03-01 22:30', within => '100.64.0.0/12');
+
 -- --- all of them ------------------------------------------------------------------------------------------------
 
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'$$,
@@ -441,7 +470,7 @@ DECLARE
 BEGIN
 	SET LOCAL ROLE exabgp_pg_reader;
 	FOR name IN SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace
-	    AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' AND p.proname <> 'rib_diff' ORDER BY 1 LOOP
+	    AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' ORDER BY 1 LOOP
 		EXECUTE pg_catalog.format('SELECT count(*) FROM hunt.%I(%L, %L %s)', name, '02.03.2021 13:00:00 NZDT'::timestamptz, '03.03.2021 13:00:00 NZDT'::timestamptz,
 		    CASE name WHEN 'path_pattern' THEN ', $q$_66_$q$' ELSE '' END) INTO found;
 		RETURN NEXT name || CASE WHEN found > 0 THEN ' finds' ELSE ' ran' END;
@@ -452,7 +481,7 @@ END
 $$;
 SELECT is((SELECT string_agg(t, ', ' ORDER BY t COLLATE "C") FROM pg_temp.as_reader() t), 'blackhole ran, bogon_asn ran, bogon_prefix ran, community_new finds, feed_disagreement finds, first_seen finds, flaps ran, '
     'moas finds, new_link finds, new_neighbor finds, new_origin ran, no_export_leak ran, origin_change ran, origin_outage ran, otc_leak ran, path_loop ran, path_pattern finds, prepend_anomaly ran, '
-    'rpki_invalid ran, short_lived ran, silent_peer finds, sub_moas ran, sub_prefix finds, super_prefix finds, table_jump ran, tier1_leak ran, valley ran, visibility_loss ran', 'the reader may call each, in any time zone and style of dates');
+    'rib_diff finds, rpki_invalid ran, short_lived ran, silent_peer finds, sub_moas ran, sub_prefix finds, super_prefix finds, table_jump ran, tier1_leak ran, valley ran, visibility_loss ran', 'the reader may call each, in any time zone and style of dates');
 
 SELECT * FROM finish();
 ROLLBACK;
