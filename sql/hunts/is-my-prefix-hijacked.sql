@@ -1,10 +1,10 @@
 -- Is my prefix hijacked right now?
 --
---	psql -v prefix=192.0.2.0/24 [-v origins=64500,64501] [-v since='1 day ago'] -f is-my-prefix-hijacked.sql
+--	psql -v prefix=192.0.2.0/24 [-v origins=64500,64501] [-v since='2026-11-25 12:00'] -f is-my-prefix-hijacked.sql
 --
 -- prefix	yours; its more specifics, and what covers it, are looked at as well
 -- origins	the ASNs that may originate it; without them, the one that most peers have
--- since	how far to look back: '2026-11-25 12:00', or '2 days ago' (default: a day)
+-- since	from when on (default: a day ago)
 
 \set ON_ERROR_STOP 1
 \if :{?prefix}
@@ -13,7 +13,7 @@ DO $$ BEGIN RAISE EXCEPTION 'which prefix?' USING HINT = 'psql -v prefix=192.0.2
 \endif
 \if :{?since}
 \else
-\set since '1 day ago'
+SELECT now() - interval '1 day' AS since \gset
 \endif
 SELECT :'since'::timestamptz AS since, now() AS until, network(:'prefix'::inet)::cidr AS prefix \gset
 

@@ -1,6 +1,6 @@
 -- Which routes leaked through AS X?
 --
---	psql -v asn=64500 [-v since='1 day ago'] [-v until=now] -f leaked-through.sql
+--	psql -v asn=64500 [-v since='2026-11-25 12:00'] [-v until=now] -f leaked-through.sql
 --
 -- asn		the AS that is suspected
 -- since, until	the range (default: a day up to now)
@@ -12,7 +12,7 @@ DO $$ BEGIN RAISE EXCEPTION 'which AS?' USING HINT = 'psql -v asn=64500 -f leake
 \endif
 \if :{?since}
 \else
-\set since '1 day ago'
+SELECT now() - interval '1 day' AS since \gset
 \endif
 \if :{?until}
 \else

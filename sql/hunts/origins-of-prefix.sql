@@ -1,6 +1,6 @@
 -- Who originated it over the last week?
 --
---	psql -v prefix=192.0.2.0/24 [-v since='7 days ago'] [-v until=now] -f origins-of-prefix.sql
+--	psql -v prefix=192.0.2.0/24 [-v since='2026-11-18'] [-v until=now] -f origins-of-prefix.sql
 --
 -- prefix	the prefix; more specifics of it are listed as well
 -- since, until	the range (default: a week up to now)
@@ -12,7 +12,7 @@ DO $$ BEGIN RAISE EXCEPTION 'which prefix?' USING HINT = 'psql -v prefix=192.0.2
 \endif
 \if :{?since}
 \else
-\set since '7 days ago'
+SELECT now() - interval '7 days' AS since \gset
 \endif
 \if :{?until}
 \else

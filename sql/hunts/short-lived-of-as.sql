@@ -1,6 +1,6 @@
 -- What did this AS announce for less than an hour?
 --
---	psql -v asn=64500 [-v life='1 hour'] [-v since='1 day ago'] [-v until=now] -f short-lived-of-as.sql
+--	psql -v asn=64500 [-v life='1 hour'] [-v since='2026-11-25 12:00'] [-v until=now] -f short-lived-of-as.sql
 --
 -- asn		the origin
 -- life		it never stayed longer than this at any peer (default 1 hour)
@@ -17,7 +17,7 @@ DO $$ BEGIN RAISE EXCEPTION 'which AS?' USING HINT = 'psql -v asn=64500 -f short
 \endif
 \if :{?since}
 \else
-\set since '1 day ago'
+SELECT now() - interval '1 day' AS since \gset
 \endif
 \if :{?until}
 \else

@@ -9,7 +9,7 @@
 \set ON_ERROR_STOP 1
 \if :{?at}
 \else
-\set at '1 minute ago'
+SELECT now() - interval '1 minute' AS at \gset
 \endif
 \if :{?span}
 \else
@@ -28,7 +28,7 @@ SELECT l.peer_asn, l.peer_address, l.collector, l.family, count(*) FILTER (WHERE
     count(DISTINCT l.prefix) AS prefixes, count(DISTINCT l.origin_asn) AS origins
 FROM bgp.route_log l
 WHERE l.ts >= :'since' AND l.ts < :'until' AND (:'prefix' = '' OR l.prefix <<= nullif(:'prefix', '')::cidr)
-GROUP BY 1, 2, 3, 4 ORDER BY announcements + count(*) DESC;
+GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC;
 
 \echo Sessions:
 SELECT s.ts, s.collector, p.peer_asn, p.peer_address, s.event, s.family, s.detail
