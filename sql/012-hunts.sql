@@ -840,6 +840,18 @@ range ends is not among them; a session that went down ends nothing here.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
 
+-- hunt.kept: routes for these prefixes that are there now and came before this moment: they were there all along.  A query like
+-- hunt.standing's, but fast, and without what was lost or changed since.
+CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, prefixes cidr[], peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ',
+	    prefixes, before)
+	    || coalesce(' r.peer_id = ANY (' || quote_literal(peer_ids) || ') AND ', '')
+	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
+$$;
+COMMENT ON FUNCTION hunt.kept(timestamptz, cidr[], int[], text) IS
+    'for the hunts: the routes for some prefixes that are there now and were before a moment';
+
 CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
@@ -852,29 +864,38 @@ BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
+	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
+	EXECUTE format($q$
+		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
+			SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+				FROM %s GROUP BY e.peer_id, e.prefix) s
+			GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.w > coalesce(s.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
+	    hunt.kept(since, mine, peer_ids, family));
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix %s),
-		peer AS (SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w FROM seen s GROUP BY s.peer_id, s.prefix)
-		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS first_ts,
-		    max(p.w) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS last_ts,
-		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS peer_ids,
-		    count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) AS events,
-		    jsonb_build_object('lost', count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')), 'of', count(*),
-			'last_announced', max(p.a)) AS evidence
+			FROM %s GROUP BY e.peer_id, e.prefix
+			UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (%s) b),
+		peer AS (
+			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
+			FROM seen s GROUP BY s.peer_id, s.prefix)
+		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
+		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
+		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
-		HAVING count(*) FILTER (WHERE p.w > coalesce(p.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b', ''), percent), log, min_peers);
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), log, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
-'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that said anything of the prefix in it have withdrawn it and not announced it again; a row per
+'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that had the prefix have withdrawn it and not announced it again; a row per
 prefix, peers = who lost it, first_seen and last_seen = the first and last of their last withdrawals.  A session that goes down withdraws nothing and does not count.
-The suspect is the origin that it had in the range, NULL if it was only withdrawn.
-asn: only prefixes that it originated in the range.  standing: also count the sessions that had it when the range began and said nothing since (bgp.rib_at); NULL: if within or asn is given.
+The suspect is the origin that it had, NULL if that is not known.  Sessions that had it are those that said anything of it in the range, and those that said nothing and
+had it when the range began (standing: by bgp.rib_at; NULL: so if within or asn is given) or have it now since before the range (otherwise, by bgp.rib: of a range long ago, those that lost it later are missing).
+asn: only prefixes that it originated in the range.
 evidence: lost, of (sessions), last_announced.';
 
 CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -882,44 +903,39 @@ CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamp
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	mine	cidr[];
-	before	text;
-	log	text;
+	log	text := hunt.log_clause(since, until, within, peer_ids, family);
+	full_peer	int;
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
+	SELECT p.peer_id INTO full_peer FROM bgp.peer p WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids)
+	ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 1;
 	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH seen AS (
-			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix %s),
-		peer AS (SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost, max(s.w) AS w
-			FROM seen s GROUP BY s.peer_id, s.prefix),
-		-- (a prefix that was only withdrawn at a peer has the origin that others saw)
-		gone AS MATERIALIZED (
-			SELECT p.prefix, max(p.origin_asn) AS origin_asn, count(*) FILTER (WHERE p.lost) * 2 >= count(*) AS gone,
-			    min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
-			    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events
-			FROM peer p GROUP BY p.prefix),
+		WITH gone AS MATERIALIZED (
+			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h
+			WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(%7$L, h.suspect)),
+		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g GROUP BY g.suspect HAVING count(*) >= %8$L),
+		had AS (
+			SELECT e.prefix, e.origin_asn FROM %9$s AND e.kind = 'A' AND e.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c))
+			UNION SELECT g.prefix, g.suspect FROM gone g
+			UNION SELECT r.prefix, r.origin_asn FROM bgp.rib r WHERE r.peer_id = %10$L AND r.since < %1$L AND NOT r.stale
+			    AND r.family IN ('ipv4 unicast', 'ipv6 unicast') AND r.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c)) AND (%3$L IS NULL OR r.prefix <<= %3$L::cidr)),
 		origin AS (
-			SELECT g.origin_asn, count(*) AS prefixes, count(*) FILTER (WHERE g.gone) AS lost, min(g.first_ts) FILTER (WHERE g.gone) AS first_ts,
-			    max(g.last_ts) FILTER (WHERE g.gone) AS last_ts, sum(g.events) FILTER (WHERE g.gone) AS events
-			FROM gone g WHERE g.origin_asn = coalesce(%L, g.origin_asn)
-			GROUP BY g.origin_asn HAVING count(*) FILTER (WHERE g.gone) >= %L AND count(*) FILTER (WHERE g.gone) * 100 >= count(*) * %L)
-		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, o.first_ts, o.last_ts,
-		    (SELECT array_agg(DISTINCT i) FROM gone g, unnest(g.peer_ids) i WHERE g.gone AND g.origin_asn = o.origin_asn) AS peer_ids, o.events,
-		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', (SELECT jsonb_agg(x.prefix) FROM (SELECT g.prefix FROM gone g
-			WHERE g.gone AND g.origin_asn = o.origin_asn ORDER BY g.prefix LIMIT 100) x)) AS evidence
-		FROM origin o$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (' || before || ') b', ''), asn, min_prefixes, percent), log, min_peers);
+			SELECT c.origin_asn, c.lost, count(*) AS prefixes FROM candidate c JOIN had h USING (origin_asn)
+			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %11$L)
+		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, min(g.first_seen) AS first_ts, max(g.last_seen) AS last_ts,
+		    (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn IN (SELECT unnest(x.peers) FROM gone x WHERE x.suspect = o.origin_asn)) AS peer_ids,
+		    sum(g.events) AS events,
+		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', to_jsonb((array_agg(g.prefix ORDER BY g.prefix))[1:100])) AS evidence
+		FROM origin o JOIN gone g ON g.suspect = o.origin_asn
+		GROUP BY o.origin_asn, o.lost, o.prefixes$q$,
+	    since, until, within, peer_ids, family, standing, asn, min_prefixes, log, full_peer, percent), log, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, int[], text, int, int, boolean, int) IS
-'An AS that is gone: when the range ends, at least percent (default 80) and min_prefixes (default 2) of the prefixes that it originated, of those that were announced or withdrawn in the range, are lost at
-half or more of the sessions that said anything of them (see hunt.visibility_loss); a row per origin (suspect), prefix is NULL.  Prefixes that kept quiet are not counted, unless standing.
-asn: the origin.
+'An AS that is gone: when the range ends, at least percent (default 80) and min_prefixes (default 2) of the prefixes of an origin are lost at half or more of the sessions that
+had them (hunt.visibility_loss); a row per origin (suspect), prefix is NULL.  Its prefixes are those that it announced in the range, those that are lost, and those that the peer with
+the most routes has now since before the range.
+asn: the origin.  standing: as for hunt.visibility_loss, NULL being false.
 evidence: lost, of (prefixes), prefixes (the first 100 that are lost).';
 
 CREATE OR REPLACE FUNCTION hunt.table_jump(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,

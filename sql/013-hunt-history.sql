@@ -586,7 +586,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('log_clause', 'standing', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		OR p.proname IN ('log_clause', 'standing', 'kept', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
 		    'summary_query', 'summary_source', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;

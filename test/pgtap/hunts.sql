@@ -324,6 +324,19 @@ SELECT pg_temp.brief_is('visibility_loss', 18, '20 203.0.113.0/24', 'percent, of
 SELECT pg_temp.finds('origin_outage', 18, '20 - 02:00 05:00 3001,3002 3 {"of": 2, "lost": 2, "prefixes": ["203.0.113.0/24", "203.0.114.0/24"]}', 'most of its prefixes are gone', ', standing => false');
 SELECT pg_temp.brief_is('origin_outage', 18, '', 'not enough of them', ', min_prefixes => 3, standing => false');
 
+-- who has it now, and had it before, counts as well
+SELECT count(bgp.rib_entry_create(peer_id)) FROM id \gset
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT since, since, since, 1, 0, -1, 20, (SELECT peer_id FROM id i WHERE i.n = v.n), prefix::cidr, ''
+FROM (VALUES (4, '203.0.113.0/24', '2021-03-01 17:00'::timestamptz), (3, '203.0.114.0/24', '2021-03-01 17:00'), (4, '203.0.114.0/24', '2021-03-01 17:00'),
+    (4, '198.51.101.0/24', '2021-03-01 19:00'), (4, '203.0.115.0/24', '2021-03-01 17:00')) v (n, prefix, since);
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'lost', evidence->'of'), ', ' ORDER BY first_seen) FROM hunt.visibility_loss('2021-03-01 18:00', '2021-03-01 19:00', standing => false)),
+    '20 203.0.113.0/24 2 4, 198.51.101.0/24 1 1', 'visibility_loss: sessions that said nothing and have it');
+SELECT pg_temp.finds('origin_outage', 18, '', 'not if it has others', ', standing => false');
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, evidence->'lost', evidence->'of'), ', ') FROM hunt.origin_outage('2021-03-01 18:00', '2021-03-01 19:00', percent => 25, min_prefixes => 1, standing => false)),
+    '20 1 3', 'origin_outage: one of three');
+DELETE FROM bgp.rib_entry;
+
 SELECT pg_temp.put(format('19:%s:%s', to_char(m, 'FM00'), to_char(i % 60, 'FM00')), 1, set_masklen(inet '100.0.0.0' + i * 256, 24)::cidr, CASE WHEN m < 40 THEN '3001 20' END)
 FROM generate_series(0, 59) m, generate_series(0, 59) i WHERE i < CASE m WHEN 30 THEN 60 WHEN 31 THEN 60 WHEN 45 THEN 50 ELSE 2 END AND m NOT BETWEEN 32 AND 34 \g /dev/null
 SELECT pg_temp.put('19:20', 2, set_masklen(inet '100.0.0.0' + i * 256, 24)::cidr, '3002 20', '{"refreshed": true}') FROM generate_series(0, 199) i \g /dev/null
