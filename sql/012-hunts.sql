@@ -80,7 +80,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	CROSS JOIN LATERAL (SELECT coalesce(array_agg(DISTINCT p.peer_asn ORDER BY p.peer_asn) FILTER (WHERE p.peer_asn IS NOT NULL), '{}') AS asns,
 	    count(DISTINCT coalesce(p.peer_asn, -p.peer_id))::int AS n
 	    FROM bgp.peer p WHERE p.peer_id = ANY (f.peer_ids)) p
-	LEFT JOIN LATERAL (SELECT hunt.shown(e) AS shown FROM %s AND e.kind = 'A'
+	LEFT JOIN bgp.peer q ON q.peer_id = f.peer_ids[1]
+	LEFT JOIN LATERAL (SELECT hunt.shown(e, q.peer_asn) AS shown FROM %s AND e.kind = 'A'
 	    AND e.ts = f.first_ts AND e.prefix = f.prefix AND e.peer_id = f.peer_ids[1] ORDER BY e.seq LIMIT 1) u ON true
 	WHERE p.n >= %L
 	ORDER BY f.first_ts, f.prefix, f.suspect$q$, found, log, coalesce(min_peers, 1))
@@ -88,14 +89,14 @@ $$;
 COMMENT ON FUNCTION hunt.report(text, text, int) IS 'for the hunts: the rows that they return, of what they found';
 
 -- hunt.shown: an update as evidence
-CREATE OR REPLACE FUNCTION hunt.shown(e bgp.route_event) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION hunt.shown(e bgp.route_event, peer_asn bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('ts', e.ts, 'peer_id', e.peer_id,
-	    'peer_asn', (SELECT p.peer_asn FROM bgp.peer p WHERE p.peer_id = e.peer_id),
+	    'peer_asn', $2,
 	    'kind', CASE e.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'prefix', e.prefix, 'path_id', e.path_id,
 	    'as_path', coalesce(e.as_path, array_to_string(e.path, ' ')), 'next_hop', e.next_hop,
 	    'communities', e.communities, 'large_communities', e.large_communities, 'attributes', e.attributes, 'refreshed', e.refreshed))
 $$;
-COMMENT ON FUNCTION hunt.shown(bgp.route_event) IS 'an update of the log as it stands in the evidence of a hunt';
+COMMENT ON FUNCTION hunt.shown(bgp.route_event, bigint) IS 'an update of the log as it stands in the evidence of a hunt';
 
 CREATE OR REPLACE FUNCTION hunt.updates(prefix cidr, since timestamptz, until timestamptz, origin_asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, most int DEFAULT 100)
@@ -103,7 +104,7 @@ RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $
 DECLARE
 	result	jsonb;
 BEGIN
-	EXECUTE format('SELECT coalesce(jsonb_agg(u.shown ORDER BY u.ts, u.seq), %L) FROM (SELECT e.ts, e.seq, hunt.shown(e) AS shown FROM %s'
+	EXECUTE format('SELECT coalesce(jsonb_agg(u.shown ORDER BY u.ts, u.seq), %L) FROM (SELECT e.ts, e.seq, hunt.shown(e, (SELECT p.peer_asn FROM bgp.peer p WHERE p.peer_id = e.peer_id)) AS shown FROM %s'
 	    ' ORDER BY e.ts, e.seq LIMIT least(%L, 100)) u', '[]',
 	    hunt.log_clause(since, until, NULL, peer_ids, NULL, origin_asn, ARRAY[prefix]), most) INTO result;
 	RETURN result;
