@@ -113,6 +113,21 @@ $$;
 COMMENT ON FUNCTION hunt.updates(cidr, timestamptz, timestamptz, bigint, int[], int) IS
     'updates of exactly this prefix in a range, the first of them, at most 100; those that give the origin, if one is asked for';
 
+-- hunt.contested: the prefixes that have more than one origin, as a query of one array.  per_peer: at one and the same peer.
+CREATE OR REPLACE FUNCTION hunt.contested(log text, before text, per_peer boolean) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT coalesce(array_agg(DISTINCT c.prefix), '{}') FROM (
+			SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
+				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+				GROUP BY e.peer_id, e.prefix %s) s
+			GROUP BY %s HAVING min(s.least) <> max(s.most)) c$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    CASE WHEN per_peer THEN 's.peer_id, s.prefix' ELSE 's.prefix' END)
+$$;
+COMMENT ON FUNCTION hunt.contested(text, text, boolean) IS 'for the hunts: prefixes that have more than one origin';
+
 -- --- origins -----------------------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION hunt.moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -130,18 +145,19 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	EXECUTE hunt.contested(log, before, false) INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH seen AS MATERIALIZED (
+		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
 			FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			GROUP BY e.peer_id, e.prefix, e.origin_asn
 			%s),
-		contested AS (SELECT s.prefix FROM seen s GROUP BY s.prefix HAVING min(s.origin_asn) <> max(s.origin_asn)),
 		origin AS MATERIALIZED (
 			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events,
 			    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids
-			FROM seen s JOIN contested USING (prefix)
+			FROM seen s
 			GROUP BY s.prefix, s.origin_asn),
 		party AS (
 			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
@@ -150,7 +166,8 @@ BEGIN
 		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', '')),
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', '')),
 	    log, min_peers);
 END
 $$;
@@ -171,6 +188,8 @@ DECLARE
 	log	text;
 	before	text;
 	mine	cidr[];
+	around	cidr[];
+	origins	jsonb[];
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
@@ -185,16 +204,14 @@ BEGIN
 	IF mine IS NULL AND within IS NOT NULL THEN
 		before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
 	END IF;
-	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH seen AS MATERIALIZED (
-			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
-			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
-			FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-			GROUP BY e.peer_id, e.prefix, e.origin_asn
-			%2$s),
+	-- first only who announced what, and which of that lies inside of another's
+	EXECUTE format($q$
+		WITH pair AS MATERIALIZED (
+			SELECT DISTINCT s.prefix, s.origin_asn FROM (
+				SELECT e.prefix, e.origin_asn FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
+				%2$s) s),
 		known AS MATERIALIZED (
-			SELECT p.prefix, array_agg(p.origin_asn) AS origins, masklen(p.prefix) AS length, family(p.prefix) AS family
-			FROM (SELECT DISTINCT s.prefix, s.origin_asn FROM seen s) p GROUP BY p.prefix),
+			SELECT p.prefix, array_agg(p.origin_asn) AS origins, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
 		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
 		swept AS (
 			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
@@ -202,21 +219,33 @@ BEGIN
 				OVER (PARTITION BY k.family ORDER BY k.prefix ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered
 			FROM known k WHERE k.length > 0),
 		shortest AS (SELECT k.family, min(k.length) AS length FROM known k WHERE k.length > 0 GROUP BY k.family),
-		nearest AS MATERIALIZED (
-			SELECT DISTINCT ON (s.prefix) s.prefix, c.prefix AS covering, c.origins
+		nearest AS (
+			SELECT DISTINCT ON (s.prefix) s.prefix, s.origins AS own, c.prefix AS covering, c.origins
 			FROM swept s JOIN shortest USING (family)
 			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
-			WHERE s.covered
+			WHERE s.covered %3$s
 			ORDER BY s.prefix, c.length DESC)
+		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
+		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
+	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
 		    jsonb_build_object('covering', n.covering, 'covering_origins', n.origins) AS evidence
-		FROM seen s JOIN nearest n USING (prefix)
-		WHERE NOT n.origins @> ARRAY[s.origin_asn] %3$s %4$s
+		FROM (SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+		    FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+		    GROUP BY e.peer_id, e.prefix, e.origin_asn
+		    %s) s
+		JOIN unnest($1, $2, $3) n (prefix, covering, origins) USING (prefix)
+		WHERE NOT n.origins @> to_jsonb(s.origin_asn) %s
 		GROUP BY s.prefix, s.origin_asn, n.covering, n.origins$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
-	    coalesce('AND s.prefix <<= ' || quote_literal(within), ''), coalesce('AND s.origin_asn = ' || asn, '')), log, min_peers);
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
+	    coalesce('AND s.origin_asn = ' || asn, '')), log, min_peers) USING mine, around, origins;
 END
 $$;
 COMMENT ON FUNCTION hunt.sub_moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -242,15 +271,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	EXECUTE format($q$
-		SELECT coalesce(array_agg(DISTINCT c.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
-				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-				GROUP BY e.peer_id, e.prefix %s) s
-			GROUP BY s.peer_id, s.prefix HAVING min(s.least) <> max(s.most)) c$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''))
-	INTO mine;
+	EXECUTE hunt.contested(log, before, true) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
@@ -287,15 +308,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	EXECUTE format($q$
-		SELECT coalesce(array_agg(c.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
-				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-				GROUP BY e.peer_id, e.prefix %s) s
-			GROUP BY s.prefix HAVING min(s.least) <> max(s.most)) c$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''))
-	INTO mine;
+	EXECUTE hunt.contested(log, before, false) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
@@ -642,35 +655,40 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	mine	cidr[];
+	origins	bigint[];
+	cases	jsonb[];
 BEGIN
 	IF NOT EXISTS (SELECT FROM hunt.vrp) THEN
 		RAISE EXCEPTION 'no RPKI data: hunt.vrp is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
 		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
 	END IF;
-	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH seen AS MATERIALIZED (
-			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
-			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
-			FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn),
+	-- (a cidr is compared with the VRPs of each length that there is)
+	EXECUTE format($q$
+		WITH pair AS MATERIALIZED (
+			SELECT DISTINCT s.prefix, s.origin_asn FROM (
+				SELECT e.prefix, e.origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn) s),
 		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2),
-		-- (a cidr of n bits is compared with the VRPs of each length that there is)
 		covering AS (
 			SELECT p.prefix, v.asn, v.max_length
-			FROM (SELECT DISTINCT s.prefix FROM seen s) p
+			FROM (SELECT DISTINCT p.prefix FROM pair p) p
 			JOIN length l ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)
 			JOIN hunt.vrp v ON v.prefix = set_masklen(p.prefix, l.length)),
-		judged AS MATERIALIZED (
+		judged AS (
 			SELECT r.prefix, r.origin_asn,
 			    CASE WHEN bool_or(c.asn = r.origin_asn AND c.asn <> 0) THEN 'invalid-length' ELSE 'invalid-asn' END AS status,
 			    jsonb_agg(jsonb_build_object('asn', c.asn, 'max_length', c.max_length) ORDER BY c.asn, c.max_length) AS vrps
-			FROM (SELECT DISTINCT s.prefix, s.origin_asn FROM seen s) r JOIN covering c USING (prefix)
+			FROM pair r JOIN covering c USING (prefix)
 			GROUP BY r.prefix, r.origin_asn
 			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
-		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
-		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
-		    jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps) AS evidence
-		FROM seen s JOIN judged j ON j.prefix = s.prefix AND j.origin_asn IS NOT DISTINCT FROM s.origin_asn
-		GROUP BY s.prefix, s.origin_asn, j.status, j.vrps$q$, log), log, min_peers);
+		SELECT coalesce(array_agg(j.prefix), '{}'), coalesce(array_agg(j.origin_asn), '{}'),
+		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$, log) INTO mine, origins, cases;
+	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
+		FROM unnest($1, $2, $3) j (prefix, origin_asn, evidence), %s AND e.kind = 'A' AND e.prefix = j.prefix AND e.origin_asn IS NOT DISTINCT FROM j.origin_asn
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), log, min_peers) USING mine, origins, cases;
 END
 $$;
 COMMENT ON FUNCTION hunt.rpki_invalid(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -802,16 +820,17 @@ DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family);
 	mine	cidr[];
 BEGIN
-	-- what may be: at no peer did it go on after its last announcement, nor take longer than that by itself
+	-- what may be: it ended with a withdrawal at all peers, or has several origins
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	ELSE
 		EXECUTE format($q$
-			WITH seen AS MATERIALIZED (
-				SELECT e.peer_id, e.prefix, e.origin_asn, max(e.ts) AS last_ts FROM %s GROUP BY e.peer_id, e.prefix, e.origin_asn),
-			ended AS (SELECT s.prefix, s.origin_asn, s.last_ts < max(s.last_ts) OVER (PARTITION BY s.peer_id, s.prefix) AS ended FROM seen s)
-			SELECT array_agg(DISTINCT c.prefix) FROM (SELECT d.prefix FROM ended d WHERE d.origin_asn IS NOT NULL
-			    GROUP BY d.prefix, d.origin_asn HAVING bool_and(d.ended)) c$q$, log) INTO mine;
+			SELECT array_agg(c.prefix) FROM (SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most,
+				    max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+				FROM %s GROUP BY e.peer_id, e.prefix) s
+			    GROUP BY s.prefix
+			    HAVING min(s.least) <> max(s.most) OR bool_and(coalesce(s.w, '-infinity') >= s.a) FILTER (WHERE s.a IS NOT NULL)) c$q$, log) INTO mine;
 	END IF;
 	IF mine IS NULL THEN
 		RETURN;
