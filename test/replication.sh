@@ -17,10 +17,9 @@ statements() {
 
 # at PLACE QUERY: in the database of collector 1 or 2, or the centre
 at() {
-	local place=$1 PGOPTIONS="-c client_min_messages=warning -c default_transaction_isolation=repeatable\\ read"
+	local place=$1
 
 	shift
-	export PGOPTIONS
 	if [ "$place" = centre ]; then
 		PGHOST=$centre sql "$@"
 	else
@@ -50,7 +49,7 @@ rib_of() {
 }
 
 follow() {
-	until [ "$(at "$1" "SELECT bgp.rib_follow('$2')")" = 0 ]; do
+	until [ "$(at "$1" "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT bgp.rib_follow('$2'); COMMIT")" = 0 ]; do
 		:
 	done
 }
@@ -87,6 +86,7 @@ load 1 0 2000 $((now - 4 * 86400))
 load 2 0 2000 $((now - 3 * 86400))
 for n in 1 2; do
 	subscribe() {
+		echo "SET client_min_messages = warning;"
 		statements "$@" | sed "s/collector1/collector$n/; s|CONNECTION '.*'|CONNECTION 'host=$collectors port=$PGPORT dbname=bgp$n user=postgres'|"
 	}
 	ok "collector $n: its peers are subscribed to" at centre "$(subscribe centre peers)"
