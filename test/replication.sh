@@ -77,6 +77,7 @@ for n in 1 2 3; do	# the third has the range of the first
 done
 cluster_start "$work/centre" "wal_retrieve_retry_interval = 100" || exit 1
 centre=$PGHOST
+export PGOPTIONS=-cclient_min_messages=warning
 scripts/exabgp-pg-db init >/dev/null || exit 1
 
 # --- what was there before ----------------------------------------------------------------
@@ -86,7 +87,6 @@ load 1 0 2000 $((now - 4 * 86400))
 load 2 0 2000 $((now - 3 * 86400))
 for n in 1 2; do
 	subscribe() {
-		echo "SET client_min_messages = warning;"
 		statements "$@" | sed "s/collector1/collector$n/; s|CONNECTION '.*'|CONNECTION 'host=$collectors port=$PGPORT dbname=bgp$n user=postgres'|"
 	}
 	ok "collector $n: its peers are subscribed to" at centre "$(subscribe centre peers)"
@@ -134,6 +134,7 @@ at centre "INSERT INTO bgp.consumer VALUES ('other')"
 cluster_stop "$work/centre" immediate
 load 1 5000 1000 $((now + 10))
 cluster_start "$work/centre" || exit 1
+export PGOPTIONS=-cclient_min_messages=warning
 ok "the centre goes on after it was away" arrived 1
 is "$(log_of centre collector1)" "$(log_of 1 collector1)" "nothing is missing, nothing there twice"
 follow 1 collector1
