@@ -531,6 +531,25 @@ $$;
 COMMENT ON FUNCTION bgp.rib_forget_before(int, date) IS
     'writes the base state of a day and makes it the beginning of history, so that the log before it can go';
 
+-- bgp.partition anew: its sizes are computed only where they are asked for.  pg_table_size
+-- and pg_indexes_size are volatile, which made every query of the view open every leaf.
+CREATE OR REPLACE FUNCTION bgp.table_bytes(name regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_table_size($1) $$;
+COMMENT ON FUNCTION bgp.table_bytes(regclass) IS 'pg_table_size, which a query may leave out where it is not needed';
+CREATE OR REPLACE FUNCTION bgp.index_bytes(name regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_indexes_size($1) $$;
+COMMENT ON FUNCTION bgp.index_bytes(regclass) IS 'pg_indexes_size, which a query may leave out where it is not needed';
+CREATE OR REPLACE VIEW bgp.partition AS
+SELECT c.oid::regclass AS leaf,
+    (regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[1]::int AS peer_id,
+    to_date((regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[2], 'YYYYMMDD') AS day,
+    bgp.table_bytes(c.oid) AS table_bytes,
+    bgp.index_bytes(c.oid) AS index_bytes,
+    to_regclass(format('bgp.%I', c.relname || '_closed')) IS NOT NULL AS closed
+FROM pg_class c
+WHERE c.relnamespace = 'bgp'::regnamespace AND c.relkind = 'r' AND c.relispartition
+  AND c.relname ~ '^route_event_\d+_\d{8}$';
+
 -- bgp.rib_bases_due: base states of today that are missing although there is a log before it.
 CREATE OR REPLACE FUNCTION bgp.rib_bases_due() RETURNS TABLE (peer_id int, day date)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -777,6 +796,7 @@ COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed bat
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT SELECT ON bgp.ingest_status, bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
     bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
+GRANT EXECUTE ON FUNCTION bgp.table_bytes(regclass), bgp.index_bytes(regclass) TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
     bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
