@@ -1,4 +1,4 @@
--- 013-replication.sql - the logs of several collectors in one central database, by logical
+-- 015-replication.sql - the logs of several collectors in one central database, by logical
 -- replication (sql/NOTES.md).  What is here does nothing in a database that subscribes to none.
 
 -- bgp.route_day: the days that the log has a partition for.  Written before the first row of
