@@ -159,7 +159,7 @@ EXAMPLES = $(wildcard scripts/*.cron scripts/*.service scripts/*.timer)
 
 # The program is replaced in one step: an ExaBGP that starts it in between must find it.
 install: $(PROGRAM)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/sql $(DATA)/exabgp
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/sql/hunts $(DATA)/exabgp
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new
 	mv -f $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new $(DESTDIR)$(PREFIX)/bin/exabgp-pg
 	install -m 644 $(wildcard scripts/*.py) $(DATA)
@@ -170,6 +170,7 @@ install: $(PROGRAM)
 	done
 	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
+	install -m 644 $(wildcard sql/hunts/*.sql) $(DATA)/sql/hunts
 	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
 
 clean:

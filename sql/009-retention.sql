@@ -576,6 +576,7 @@ DECLARE
 	leaf	text := format('route_event_%s_%s', $2, to_char(day, 'YYYYMMDD'));
 	restored text := leaf || '_restored';
 	there	boolean := false;
+	differs	boolean;
 	wanted	bigint;
 	n	bigint;
 	added	bigint;
@@ -598,14 +599,10 @@ BEGIN
 	END IF;
 	IF there AND NOT $3 THEN
 		EXECUTE format('SELECT EXISTS (TABLE bgp.%1$I EXCEPT ALL TABLE bgp.%2$I) OR EXISTS (TABLE bgp.%2$I EXCEPT ALL TABLE bgp.%1$I)',
-		    leaf, restored) INTO there;
-		IF there THEN
+		    leaf, restored) INTO differs;
+		IF differs THEN
 			RAISE EXCEPTION 'bgp.% has other rows than the archive: they would be mixed (--add does that)', leaf;
 		END IF;
-		EXECUTE format('DROP TABLE bgp.%I', restored);
-		added := 0;
-	ELSE
-		added := coalesce(bgp.attach_as_leaf(restored, $2, day, $3), wanted);
 	END IF;
 	condition := format('ts >= %L AND ts < %L', bgp.day_start(day), bgp.day_start(day + 1));
 	PERFORM bgp.restore_rows('session_log', 'bgp.session_log', format('peer_id = %s AND ', $2) || condition, $2);
@@ -614,6 +611,13 @@ BEGIN
 	PERFORM bgp.restore_rows('peer_stale', 'bgp.peer_stale', format('peer_id = %s', $2), $2);
 	IF to_regclass('pg_temp.restored_rib_base') IS NOT NULL THEN
 		PERFORM bgp.restore_base($2, day);
+	END IF;
+	-- last, since helpers that make partitions wait from here to the end
+	IF there AND NOT $3 THEN
+		EXECUTE format('DROP TABLE bgp.%I', restored);
+		added := 0;
+	ELSE
+		added := coalesce(bgp.attach_as_leaf(restored, $2, day, $3), wanted);
 	END IF;
 	RETURN CASE WHEN added = 0 AND wanted > 0 THEN format('bgp.%s: all %s rows are already there', leaf, wanted)
 	    ELSE format('bgp.%s: restored %s rows', leaf, added) END;

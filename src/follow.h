@@ -32,6 +32,8 @@ struct follow_stats {
 struct follow	*follow_start(const struct follow_config *);
 /* something was committed */
 void		 follow_wake(struct follow *);
+/* nothing more will be committed: what failed is tried once more at once */
+void		 follow_hurry(struct follow *);
 /* the process is about to end: on_settled comes no more */
 void		 follow_leave(struct follow *);
 /* nothing is left to do of what was committed before the last wake, or it cannot be done now */

@@ -169,11 +169,14 @@ static void
 on_loaded(void *arg)
 {
 	struct helper *h = arg;
+	size_t i;
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
 	h->loaded = true;
 	/* who looks at bgp.rib when we are gone is to find all of it, if that can be had */
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_hurry(h->followers[i]);
 	if (h->term_ms != 0 || followers_are_settled(h))
 		leave_loaded(h);
 }
@@ -362,7 +365,7 @@ set_up(struct helper *h)
 	struct follow_config followers[FOLLOWERS] = {
 		{ .name = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)", .parameter = h->options.collector,
 		    .pause_ms = 200 },
-		{ .name = "hunt.finding", .statement = "SELECT hunt.scan()", .optional = true, .pause_ms = 50 } };
+		{ .name = "hunt.finding", .statement = "SELECT hunt.scan_follow()", .optional = true, .pause_ms = 50 } };
 	size_t i;
 	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 

@@ -10,6 +10,9 @@ PROGRAM=${PROGRAM:-$PWD/exabgp-pg}
 . test/lib/cluster.sh
 
 command -v zstd >/dev/null || skip_all "zstd is not installed"
+now=$(date +%s)
+noon=$((now / 86400 * 86400 + 43200)) # of today
+[ $((now % 86400)) -lt 86100 ] || skip_all "it is nearly midnight UTC: days would be others meanwhile"
 work=$(mktemp -d "${TMPDIR:-/tmp}/exabgp-pg-retention.XXXXXX")
 children=()
 cleanup() {
@@ -49,8 +52,6 @@ in_other() {
 	PGDATABASE=other "$@"
 }
 
-now=$(date +%s)
-noon=$((now / 86400 * 86400 + 43200))	# of today
 # day N: the UTC day N days ago, as leafs have it
 day() {
 	date -u -d "@$((now - $1 * 86400))" +%Y%m%d
@@ -417,9 +418,24 @@ ok "and leaves it" sql_true "SELECT count(*) = 0 FROM bgp.retired"
 retention --keep 3d --archive "$work/busy"
 is "$status $err" "0 " "it waits for one who is about to end"
 ok "and drops" grep -q "dropped bgp.route_event_1_$(day 5) " "$work/out"
-for _ in 1 2 3; do
+# with all of them at once
+for i in 1 2 3; do
+	scripts/exabgp-pg-restore "$file" >"$work/out.restore" 2>&1 &
+	restores=$!
+	scripts/exabgp-pg-restore "$file" >>"$work/out.restore" 2>&1 &
+	restores="$restores $!"
+	scripts/exabgp-pg-partitions --ahead 1 --close >"$work/out.partitions" 2>&1 &
+	partitions=$!
 	retention --keep 3d --archive "$work/busy"
-	is "$status $err" "0 " "while lines of those days come in"
+	is "$status $err" "0 " "retention $i while lines of those days come in, with restore and partitions"
+	wait $partitions
+	is $? 0 "partitions $i" || diag "$(cat "$work/out.partitions")"
+	status=''
+	for pid in $restores; do
+		wait "$pid"
+		status="$status $?"
+	done
+	is "$status" " 0 0" "two of restore $i" || diag "$(cat "$work/out.restore")"
 done
 wait $late
 is "$? $(cat "$work/late.err")" "0 " "the helper has loaded them all"
