@@ -429,6 +429,9 @@ DECLARE
 	n		bigint;
 	lines		bigint := 2;
 BEGIN
+	IF NOT EXISTS (SELECT FROM bgp.peer p WHERE p.peer_id = $2) THEN
+		RAISE EXCEPTION 'there is no peer %: its archive would be nobody''s', $2;
+	END IF;
 	FOR s IN SELECT * FROM bgp.archive_sections($1, $2, $3) LOOP
 		EXECUTE format('SELECT count(*) FROM (%s) x', s.query) INTO n;
 		sections := sections || jsonb_build_object('name', s.name, 'rows', n, 'columns', s.columns);
