@@ -103,7 +103,7 @@ tsan: deps
 
 tsan-run: $(PROGRAM) $(BUILD)/unit/test_intake $(BUILD)/unit/test_journal
 	@rm -f $(TSAN_REPORT).*
-	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=report_thread_leaks=0:log_path=$(TSAN_REPORT); \
+	@export BUILD=$(BUILD) PROGRAM=$(CURDIR)/$(PROGRAM) TSAN_OPTIONS=suppressions=$(CURDIR)/test/lib/tsan.supp:report_thread_leaks=0:log_path=$(TSAN_REPORT); \
 	    $(BUILD)/unit/test_intake && $(BUILD)/unit/test_journal && test/faults-protocol.sh
 	@! cat $(TSAN_REPORT).* 2>/dev/null
 
@@ -154,16 +154,23 @@ lint: deps
 # --- installing ------------------------------------------------------------------
 
 DATA	= $(DESTDIR)$(PREFIX)/share/exabgp-pg
+# for /etc/cron.d and /etc/systemd/system; the programs beside them go to bin
+EXAMPLES = $(wildcard scripts/*.cron scripts/*.service scripts/*.timer)
 
 # The program is replaced in one step: an ExaBGP that starts it in between must find it.
 install: $(PROGRAM)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/sql $(DATA)/exabgp
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/sql/hunts $(DATA)/exabgp
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new
 	mv -f $(DESTDIR)$(PREFIX)/bin/exabgp-pg.new $(DESTDIR)$(PREFIX)/bin/exabgp-pg
-	install -m 755 $(wildcard scripts/exabgp-pg-*) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard scripts/*.py) $(DATA)
+	install -m 755 $(filter-out $(EXAMPLES),$(wildcard scripts/exabgp-pg-*)) $(DESTDIR)$(PREFIX)/bin
+	for file in $(EXAMPLES); do \
+		install -m 644 /dev/null $(DATA)/$${file##*/} && \
+		sed 's,/usr/local/bin,$(PREFIX)/bin,g' $$file >$(DATA)/$${file##*/} || exit 1; \
+	done
 	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
+	install -m 644 $(wildcard sql/hunts/*.sql) $(DATA)/sql/hunts
 	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
 
 clean:

@@ -130,7 +130,9 @@ def _psql(options, text, **variables):
     for name, value in variables.items():
         command += ["-v", f"{name}={value}"]
     try:
-        done = subprocess.run(command + ["-f", "-"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command + ["-f", "-"], env=environment, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
+        )
     except OSError as e:
         raise Failed(f"could not run psql: {e.strerror}") from None
     if done.returncode != 0:
@@ -158,8 +160,12 @@ _escapes = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 def _row(values):
     """A line of COPY's text format."""
-    return "\t".join([r"\N" if v is None else str(v) if type(v) is int else v if v.isascii() and v.isprintable() and "\\" not in v
-                      else v.translate(_escapes) for v in values])
+    return "\t".join(
+        [
+            r"\N" if v is None else str(v) if type(v) is int else v.translate(_escapes) if "\\" in v or not v.isprintable() else v
+            for v in values
+        ]
+    )
 
 
 def replace(options, source, data_time, tables):

@@ -7,7 +7,7 @@ ALTER TABLE bgp.peer
 	ADD COLUMN IF NOT EXISTS refreshing text;
 COMMENT ON COLUMN bgp.peer.stale_since IS 'since then lines of this peer may have been missed: what its routes are now is not certain until its session restarts or a resync ends; NULL: certain';
 COMMENT ON COLUMN bgp.peer.enhanced_refresh IS 'its OPEN announced enhanced route refresh (RFC 7313); NULL: no OPEN was seen';
-COMMENT ON COLUMN bgp.peer.refreshing IS 'the helper''s own: families being sent again, "PHASE MICROSECONDS FAMILY;..."; phase a asked, b begun, B asked and begun, x asked and never ended';
+COMMENT ON COLUMN bgp.peer.refreshing IS 'the helper''s own: families being sent again, "PHASE MICROSECONDS FAMILY;..."; phase a asked, b begun, B asked and begun, m so and lines of it were missed, x asked and never ended';
 
 -- NULL rather than false: it costs nothing in a row
 ALTER TABLE bgp.route_event ADD COLUMN IF NOT EXISTS refreshed boolean;

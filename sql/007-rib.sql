@@ -100,7 +100,8 @@ BEGIN
 	IF cardinality($14) > 0 THEN
 		PERFORM bgp.batch_note(from_seq, $8, $14, $24, $25);
 		IF array_remove($21, NULL) <> '{}' THEN
-			UPDATE bgp.peer_stale s SET to_ts = coalesce(u.since, u.seen)
+			-- (a state may have begun earlier in the batch)
+			UPDATE bgp.peer_stale s SET to_ts = greatest(u.since, u.seen)
 			FROM unnest($14, $15, $19, $21) AS u (id, seen, since, stale)
 			WHERE s.peer_id = u.id AND s.to_ts IS NULL AND u.stale = '-infinity';
 			INSERT INTO bgp.peer_stale (peer_id, from_ts)
@@ -272,7 +273,7 @@ COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a
 -- bgp.rib_fold: the SQL of the last event of each route that has events: kind W if it is gone;
 -- last_since, last_first: since and first_announced as they result.  base: how to join l, the
 -- events, of which is_first is the first of its route, to b, the routes that were there before.
--- sweeps: a call of bgp.rib_sweeps, or NULL if there are none.
+-- sweeps: SQL of bgp.rib_sweeps, or NULL if there are none.
 CREATE OR REPLACE FUNCTION bgp.rib_fold(events text, base text, sweeps text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$
@@ -306,7 +307,8 @@ BEGIN
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	-- a lock of its own: this transaction may be long, and loading is not to wait for it
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_entry_create', 0));
 	IF bgp.is_attached(leaf) THEN
 		RETURN;
 	END IF;
@@ -481,7 +483,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	IF NOT bgp.is_attached(leaf) THEN
-		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+		-- (not that of bgp.ensure_partition, for which loading waits)
+		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
 		IF NOT bgp.is_attached(leaf) THEN
 			EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
 			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
@@ -527,6 +530,25 @@ END
 $$;
 COMMENT ON FUNCTION bgp.rib_forget_before(int, date) IS
     'writes the base state of a day and makes it the beginning of history, so that the log before it can go';
+
+-- bgp.partition anew: its sizes are computed only where they are asked for.  pg_table_size
+-- and pg_indexes_size are volatile, which made every query of the view open every leaf.
+CREATE OR REPLACE FUNCTION bgp.table_bytes(name regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_table_size($1) $$;
+COMMENT ON FUNCTION bgp.table_bytes(regclass) IS 'pg_table_size, which a query may leave out where it is not needed';
+CREATE OR REPLACE FUNCTION bgp.index_bytes(name regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_indexes_size($1) $$;
+COMMENT ON FUNCTION bgp.index_bytes(regclass) IS 'pg_indexes_size, which a query may leave out where it is not needed';
+CREATE OR REPLACE VIEW bgp.partition AS
+SELECT c.oid::regclass AS leaf,
+    (regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[1]::int AS peer_id,
+    to_date((regexp_match(c.relname, '^route_event_(\d+)_(\d{8})$'))[2], 'YYYYMMDD') AS day,
+    bgp.table_bytes(c.oid) AS table_bytes,
+    bgp.index_bytes(c.oid) AS index_bytes,
+    to_regclass(format('bgp.%I', c.relname || '_closed')) IS NOT NULL AS closed
+FROM pg_class c
+WHERE c.relnamespace = 'bgp'::regnamespace AND c.relkind = 'r' AND c.relispartition
+  AND c.relname ~ '^route_event_\d+_\d{8}$';
 
 -- bgp.rib_bases_due: base states of today that are missing although there is a log before it.
 CREATE OR REPLACE FUNCTION bgp.rib_bases_due() RETURNS TABLE (peer_id int, day date)
@@ -579,8 +601,9 @@ BEGIN
 		EXECUTE format('DELETE FROM bgp.%I', leaf);
 		condition := condition || format(' AND ts >= %1$L AND (ts > %1$L OR seq > %2$s)', wipe.ts, wipe.seq);
 	END IF;
-	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts)) THEN
-		sweeps := format('bgp.rib_sweeps(%s, %L, %L)', peer_id, from_ts, to_ts);
+	-- (one of the same microsecond may be of a batch to come)
+	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts) WHERE end_seq <= to_seq) THEN
+		sweeps := format('(SELECT * FROM bgp.rib_sweeps(%s, %L, %L) WHERE end_seq <= %s)', peer_id, from_ts, to_ts, to_seq);
 	END IF;
 	EXECUTE format($f$
 	    WITH f AS MATERIALIZED (%1$s),
@@ -773,6 +796,7 @@ COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed bat
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT SELECT ON bgp.ingest_status, bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
     bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
+GRANT EXECUTE ON FUNCTION bgp.table_bytes(regclass), bgp.index_bytes(regclass) TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
     bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],

@@ -11,10 +11,11 @@ $$;
 COMMENT ON FUNCTION bgp.rib_stale_since(int, timestamptz) IS
     'since when lines of a peer may have been missed, as one knew at this moment; NULL: none';
 
--- bgp.rib_at: the routes that peers held at a moment.
+-- bgp.rib_at: the routes that peers held at a moment.  The planner cannot know how many routes
+-- of a base are within a prefix, takes them for a handful, and would join thousands row by row.
 CREATE OR REPLACE FUNCTION bgp.rib_at(at timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
 RETURNS SETOF bgp.rib LANGUAGE plpgsql STABLE ROWS 100000
-SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
 	id	int;

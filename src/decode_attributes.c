@@ -8,7 +8,7 @@
 #include "decode_internal.h"
 #include "dialect.h"
 
-#define ADDED_LIMIT	((size_t)64 * 1024 * 1024)	/* of texts that differ in a next hop: no BGP message needs so much */
+#define ADDED_LIMIT	((size_t)64 * 1024 * 1024)	/* of texts that differ in a next hop */
 
 /* --- AS path, RFC 4271 section 5.1.2, RFC 5065 --------------------------------- */
 

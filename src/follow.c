@@ -28,6 +28,7 @@ struct follow {
 	uint64_t	 wanted;	/* counts wakes */
 	uint64_t	 settled;	/* of them, those that were dealt with */
 	bool		 absent;	/* the database has no such function */
+	bool		 hurry;		/* do not wait before the next try */
 	struct follow_stats stats;
 };
 
@@ -140,6 +141,27 @@ sleep_ms(unsigned int ms)
 	nanosleep(&pause, NULL);
 }
 
+/* so long, unless follow_hurry is called */
+static void
+wait_ms(struct follow *f, unsigned int ms)
+{
+	struct timespec until;
+	int error = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&f->lock);
+	while (!f->hurry && error == 0)
+		error = pthread_cond_timedwait(&f->wake, &f->lock, &until);
+	f->hurry = false;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static unsigned int
 retry_ms(struct follow *f)
 {
@@ -199,7 +221,7 @@ follow_thread(void *arg)
 			break;
 		case OUTCOME_FAILED:
 			settle(f, wanted, outcome);
-			sleep_ms(retry_ms(f));
+			wait_ms(f, retry_ms(f));
 			break;
 		}
 	}
@@ -210,6 +232,7 @@ struct follow *
 follow_start(const struct follow_config *config)
 {
 	struct follow *f = calloc(1, sizeof(*f));
+	pthread_condattr_t monotonic;
 	pthread_attr_t attributes;
 	int error;
 
@@ -220,7 +243,10 @@ follow_start(const struct follow_config *config)
 	f->config = *config;
 	f->wanted = 1;	/* what was left by the helper before, or by an upgrade */
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	error = pthread_create(&f->thread, &attributes, follow_thread, f);
@@ -243,6 +269,16 @@ follow_wake(struct follow *f)
 }
 
 void
+follow_hurry(struct follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->wanted++;
+	f->hurry = true;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
 follow_leave(struct follow *f)
 {
 	pthread_mutex_lock(&f->lock);
@@ -256,7 +292,7 @@ follow_is_settled(struct follow *f)
 	bool settled;
 
 	pthread_mutex_lock(&f->lock);
-	settled = f->settled == f->wanted || f->stats.failing || f->absent;
+	settled = f->settled == f->wanted || f->absent;
 	pthread_mutex_unlock(&f->lock);
 	return settled;
 }

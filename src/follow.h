@@ -14,7 +14,7 @@ struct follow;
 struct follow_config {
 	const char	*conninfo;	/* libpq's, may be "" */
 	const char	*name;		/* for the log */
-	const char	*statement;	/* gives one number: what was dealt with, 0 if nothing is left, -1 if others are at it */
+	const char	*statement;	/* gives one number: what was dealt with, 0: nothing is left, -1: others do it */
 	const char	*parameter;	/* its $1, NULL if it has none */
 	bool		 optional;	/* the database may have no such function */
 	unsigned int	 pause_ms;	/* from one run to the next, so that it has enough to do */
@@ -32,6 +32,8 @@ struct follow_stats {
 struct follow	*follow_start(const struct follow_config *);
 /* something was committed */
 void		 follow_wake(struct follow *);
+/* nothing more will be committed: what failed is tried once more at once */
+void		 follow_hurry(struct follow *);
 /* the process is about to end: on_settled comes no more */
 void		 follow_leave(struct follow *);
 /* nothing is left to do of what was committed before the last wake, or it cannot be done now */

@@ -82,6 +82,7 @@ struct journal {
 	bool		 open;
 	bool		 ended;
 	bool		 full;		/* lines wait for room */
+	uint64_t	 gaps;		/* written */
 	bool		 unclean;
 	uint64_t	 first_of_run;
 	char		 id[JOURNAL_ID_SIZE];
@@ -797,6 +798,9 @@ move_lines(struct journal *j)
 			return false;
 		}
 		j->gap_held = false;
+		pthread_mutex_lock(&j->lock);
+		j->gaps++;
+		pthread_mutex_unlock(&j->lock);
 		changed(j);
 	}
 	return true;
@@ -1110,6 +1114,26 @@ journal_id(struct journal *j, char *id)
 		memcpy(id, j->id, sizeof(j->id));
 	pthread_mutex_unlock(&j->lock);
 	return open;
+}
+
+uint64_t
+journal_gaps(struct journal *j)
+{
+	uint64_t gaps;
+
+	pthread_mutex_lock(&j->lock);
+	gaps = j->gaps;
+	pthread_mutex_unlock(&j->lock);
+	return gaps;
+}
+
+void
+journal_end(struct journal *j, struct journal_position *end)
+{
+	pthread_mutex_lock(&j->lock);
+	end->segment = segment_last(j)->number;
+	end->offset = segment_last(j)->bytes;
+	pthread_mutex_unlock(&j->lock);
 }
 
 uint64_t

@@ -60,6 +60,10 @@ bool		 journal_unclean(struct journal *);
  * newline, less than JOURNAL_NOTE_SIZE bytes.  It comes before all lines not yet written.
  */
 void		 journal_note(struct journal *, const char *text);
+/* how many gaps this run has written: lines that were dropped since there was no room */
+uint64_t	 journal_gaps(struct journal *);
+/* where the next line will be */
+void		 journal_end(struct journal *, struct journal_position *);
 /* the first segment of this run; what comes before was left by earlier ones */
 uint64_t	 journal_first_of_run(struct journal *);
 /* the first segment whose number is at least this; false if there is none that may be read yet */

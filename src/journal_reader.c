@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "journal_reader.h"
 #include "log.h"
 #include "message.h"
@@ -19,6 +20,7 @@
 #define KEPT_BYTES	((size_t)2 * 1024 * 1024)	/* of the buffer, after a longer line */
 #define BLOCK_MAX	(MESSAGE_LINE_MAX + 2)
 #define OFFSET_MAX	(UINT64_MAX / 4)	/* more is damage */
+#define PATIENCE_MS	5000	/* with a disk that cannot be read, before what is there counts as lost */
 #define RAW_BYTES	((size_t)1024 * 1024)		/* read at once where there is no index */
 
 struct journal_reader {
@@ -35,7 +37,8 @@ struct journal_reader {
 	size_t		 index_size;
 	bool		 index_held;		/* index_line is to be looked at again */
 	uint64_t	 covered;		/* bytes of the segment that are dealt with */
-	bool		 later;			/* a segment could not be opened for now */
+	bool		 later;			/* a segment could not be opened or read for now */
+	long long	 unreadable_ms;		/* since when, 0: it was read last */
 	bool		 unverified_told;	/* of the bytes being read that have no checksum */
 	struct log_repeat trouble;
 	struct buf	 block;			/* whole lines */
@@ -226,7 +229,20 @@ segment_open(struct journal_reader *r, const struct journal_extent *extent, stru
 	return false;
 }
 
-/* reads part of the segment into block; false if it is not all there */
+/* the disk failed, which may pass: true if it is to be tried again */
+static bool
+is_patient(struct journal_reader *r)
+{
+	long long now = clock_monotonic_ms();
+
+	if (r->unreadable_ms == 0)
+		r->unreadable_ms = now;
+	if (log_repeat_due(&r->trouble))
+		log_error("could not read segment %" PRIu64 " of the journal: %s", r->segment, strerror(errno));
+	return now - r->unreadable_ms < PATIENCE_MS;
+}
+
+/* reads part of the segment into block; false if it is not all there, or later says to try again */
 static bool
 load(struct journal_reader *r, uint64_t offset, size_t length)
 {
@@ -242,6 +258,8 @@ load(struct journal_reader *r, uint64_t offset, size_t length)
 
 		if (n == -1 && errno == EINTR)
 			continue;
+		if (n == -1 && r->fd != -1)
+			r->later = is_patient(r);
 		if (n <= 0)
 			break;
 		done += (size_t)n;
@@ -249,6 +267,7 @@ load(struct journal_reader *r, uint64_t offset, size_t length)
 	r->block_offset = offset;
 	if (done < length)
 		return false;
+	r->unreadable_ms = 0;
 	r->block.length = length;
 	return true;
 }
@@ -320,6 +339,8 @@ raw_next(struct journal_reader *r, uint64_t end, struct journal_record *rec)
 	r->cursor.offset = r->covered;
 	for (;;) {
 		if (!load(r, r->covered, length)) {
+			if (r->later)
+				return false;
 			gap(r, rec, end, "could not be read");
 			return true;
 		}
@@ -363,14 +384,18 @@ block_next(struct journal_reader *r, uint64_t offset, uint64_t length, int64_t l
 {
 	uint64_t end = offset + length;
 	unsigned char *newline;
-	bool rest;
+	bool rest, is_there;
 
 	if (end <= r->cursor.offset) {	/* dealt with before a seek */
 		r->covered = end;
 		return false;
 	}
-	if (length > BLOCK_MAX || !load(r, offset, (size_t)length) ||
-	    (!r->trusted && crc32(0, r->block.data, (uInt)length) != crc)) {
+	is_there = length <= BLOCK_MAX && load(r, offset, (size_t)length);
+	if (r->later) {
+		r->index_held = true;
+		return false;
+	}
+	if (!is_there || (!r->trusted && crc32(0, r->block.data, (uInt)length) != crc)) {
 		buf_clear(&r->block);
 		if (r->cursor.offset < offset)
 			r->cursor.offset = offset;
@@ -532,6 +557,10 @@ journal_reader_next(struct journal_reader *r, struct journal_record *rec)
 		if (index_step(r, &extent, rec, &more)) {
 			record_check(rec);
 			return true;
+		}
+		if (r->later) {
+			r->later = false;
+			break;
 		}
 	}
 	record_init(r, rec, JOURNAL_NOTHING);

@@ -380,6 +380,18 @@ peer_unknown(void *arg, struct peer *p)
 		set_stale(l, p, l->record.time_us);
 }
 
+/* lines of the peer are missing, and what is left of an answer to a refresh is not all of it */
+static void
+set_missed(struct loader *l, struct peer *p, int64_t since_us)
+{
+	set_stale(l, p, since_us);
+	if (p->refreshes.count == 0)
+		return;
+	batch_peer(l->filling, p);
+	refreshes_miss(&p->refreshes);
+	p->refreshes_changed = true;
+}
+
 /* lines of any peer may be missing */
 static void
 peer_missed(void *arg, struct peer *p)
@@ -389,7 +401,7 @@ peer_missed(void *arg, struct peer *p)
 
 	/* one whose session began meanwhile shows that by its counter */
 	if (!p->down)
-		set_stale(l, p, r->from_us != MESSAGE_NO_NUMBER ? r->from_us : l->last_us);
+		set_missed(l, p, r->from_us != MESSAGE_NO_NUMBER ? r->from_us : l->last_us);
 }
 
 /* of the helper itself; false if it must be gone on with in the next batch */
@@ -630,7 +642,7 @@ line_events(struct loader *l, enum wait *wait)
 		snprintf(why, sizeof(why), "ExaBGP counted %" PRId64 " lines of this peer that did not arrive (%" PRId64
 		    " to %" PRId64 ")", missed, p->counter + 1, m->counter - 1);
 		gap_event(l, p->last_us, m->time_us, missed, MESSAGE_NO_NUMBER, why, p->id);
-		set_stale(l, p, p->last_us);
+		set_missed(l, p, p->last_us);
 		l->gap_told = true;
 	}
 	/* told, the gap may have filled the batch */

@@ -39,6 +39,8 @@
 #define JOURNAL_GRACE_MS 2000	/* after the time to load, for input to reach the journal */
 #define TERM_ALARM_MS	1900	/* gone, even if something hangs */
 
+#define RESYNC_AGAIN_MS	600000	/* after lines were dropped: tables are large, and may be dropped as well */
+
 #define METRICS_FIRST_MS 1000	/* after the start */
 #define METRICS_MS	15000
 #define METRICS_LEAVE_MS 1000	/* for the last ones to be written */
@@ -63,7 +65,11 @@ struct helper {
 	long long	 term_ms;	/* monotonic time of the signal, 0: none */
 	bool		 draining;	/* input has ended */
 	bool		 loaded;	/* and is in the database */
-	bool		 may_resync;	/* if the journal was left unclean */
+	bool		 may_resync;	/* ExaBGP can be asked */
+	bool		 opened;	/* the journal is */
+	uint64_t	 gaps;		/* of the journal, after which it has been asked */
+	long long	 resync_ms;	/* monotonic: not before */
+	long long	 resync_again_ms; /* from one to the next */
 	bool		 overdue;	/* the time to load is over, but not all is in the journal */
 	bool		 leaving;
 	bool		 lossless;	/* stdin can wait */
@@ -163,11 +169,14 @@ static void
 on_loaded(void *arg)
 {
 	struct helper *h = arg;
+	size_t i;
 
 	journal_clear(h->journal);
 	log_info("all input is in the database");
 	h->loaded = true;
 	/* who looks at bgp.rib when we are gone is to find all of it, if that can be had */
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_hurry(h->followers[i]);
 	if (h->term_ms != 0 || followers_are_settled(h))
 		leave_loaded(h);
 }
@@ -181,17 +190,45 @@ on_journal_change(void *arg)
 	uv_async_send(&h->journal_changed);
 }
 
+/* has the peers send their routes again where lines of them may have been missed */
+static void
+resync_if_missed(struct helper *h)
+{
+	long long now = clock_monotonic_ms();
+	struct journal_position from = { 0, 0 };
+	char id[JOURNAL_ID_SIZE];
+	uint64_t gaps;
+
+	if (!h->opened) {
+		if (!journal_id(h->journal, id))
+			return;
+		h->opened = true;
+		if (journal_unclean(h->journal)) {
+			from.segment = journal_first_of_run(h->journal);
+			h->resync = resync_start(&h->loop, h->journal, h->options.spool, &from,
+			    "the helper before was killed");
+		}
+		return;
+	}
+	gaps = journal_gaps(h->journal);
+	if (gaps == h->gaps || now < h->resync_ms || !resync_is_over(h->resync) || journal_is_full(h->journal) ||
+	    intake_is_over(h->intake))
+		return;
+	h->gaps = gaps;
+	h->resync_again_ms = h->resync_again_ms == 0 ? RESYNC_AGAIN_MS : 2 * h->resync_again_ms;
+	h->resync_ms = now + h->resync_again_ms;
+	resync_close(h->resync);
+	journal_end(h->journal, &from);
+	h->resync = resync_start(&h->loop, h->journal, h->options.spool, &from, "lines were dropped");
+}
+
 static void
 on_journal_changed(uv_async_t *async)
 {
 	struct helper *h = async->data;
-	char id[JOURNAL_ID_SIZE];
 
-	if (h->may_resync && journal_id(h->journal, id)) {
-		h->may_resync = false;
-		if (journal_unclean(h->journal))
-			h->resync = resync_start(&h->loop, h->journal, h->options.spool);
-	}
+	if (h->may_resync)
+		resync_if_missed(h);
 	if (h->resync != NULL)
 		resync_wake(h->resync);
 	if (intake_is_over(h->intake) && !h->draining) {

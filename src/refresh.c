@@ -78,8 +78,20 @@ refreshes_end(struct refreshes *r, const char *family)
 {
 	struct refresh *f = find(r, family);
 
-	if (f != NULL)
+	if (f != NULL && f->phase == REFRESH_MISSED)
+		f->phase = REFRESH_OVERDUE;
+	else if (f != NULL)
 		drop(r, f);
+}
+
+void
+refreshes_miss(struct refreshes *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		if (r->list[i].phase == REFRESH_ANSWERED)
+			r->list[i].phase = REFRESH_MISSED;
 }
 
 bool
@@ -90,6 +102,7 @@ refresh_is_overdue(const struct refresh *f, int64_t now_us)
 		return now_us - f->since_us > ASKED_US;
 	case REFRESH_BEGUN:
 	case REFRESH_ANSWERED:
+	case REFRESH_MISSED:
 		return now_us - f->since_us > BEGUN_US;
 	case REFRESH_OVERDUE:
 		break;
@@ -153,7 +166,7 @@ refreshes_parse(struct refreshes *r, const char *text)
 	for (; text != NULL; text = strchr(text, ';')) {
 		text += strspn(text, ";");
 		if (sscanf(text, "%c %" SCNd64 " %31[^;]", &phase, &since_us, family) == 3 &&
-		    strchr("abBx", phase) != NULL)
+		    strchr("abBmx", phase) != NULL)
 			set(r, family, (enum refresh_phase)phase, since_us);
 	}
 }

@@ -18,6 +18,7 @@ enum refresh_phase {
 	REFRESH_ASKED = 'a',	/* by us, not begun */
 	REFRESH_BEGUN = 'b',	/* not asked for by us */
 	REFRESH_ANSWERED = 'B',	/* asked for, and begun */
+	REFRESH_MISSED = 'm',	/* so, but lines of it were missed: its end will not make the state certain */
 	REFRESH_OVERDUE = 'x'	/* asked for, and given up */
 };
 
@@ -39,6 +40,8 @@ void	refreshes_clear(struct refreshes *);
 void	refreshes_ask(struct refreshes *, const char *family, int64_t now_us);
 void	refreshes_begin(struct refreshes *, const char *family, int64_t now_us);
 void	refreshes_end(struct refreshes *, const char *family);
+/* lines were missed: what is being answered cannot be whole */
+void	refreshes_miss(struct refreshes *);
 /* gives up what is_overdue */
 void	refreshes_expire(struct refreshes *, int64_t now_us);
 

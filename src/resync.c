@@ -48,6 +48,7 @@ struct resync {
 	size_t		 written;	/* of them */
 	unsigned int	 peers;
 	unsigned int	 impossible;
+	const char	*why;
 };
 
 static const char show[] = "show neighbor extensive\n";
@@ -79,8 +80,8 @@ impossible(struct resync *r, const char *why)
 {
 	char note[JOURNAL_NOTE_SIZE];
 
-	log_warn("could not have the peers send their routes again: %s; what changed while no helper was there shows"
-	    " when their sessions restart", why);
+	log_warn("could not have the peers send their routes again: %s; what was missed shows when their sessions"
+	    " restart", why);
 	snprintf(note, sizeof(note), "impossible all - - %s", why);
 	journal_note(r->journal, note);
 	over(r);
@@ -145,8 +146,8 @@ neighbor_end(struct resync *r)
 			ask(r, n->families[i]);
 		r->peers++;
 	} else if (n->up) {
-		log_warn("peer %s AS%lu cannot send its routes again (no route refresh, RFC 2918): what changed while"
-		    " no helper was there shows when its session restarts", n->address, n->asn);
+		log_warn("peer %s AS%lu cannot send its routes again (no route refresh, RFC 2918): what was missed"
+		    " shows when its session restarts", n->address, n->asn);
 		snprintf(note, sizeof(note), "impossible %s %s %lu the session has no route refresh (RFC 2918)",
 		    n->address, n->local, n->asn);
 		journal_note(r->journal, note);
@@ -159,8 +160,7 @@ static void
 answer_end(struct resync *r)
 {
 	neighbor_end(r);
-	log_info("the helper before was killed: asking %u peers to send their routes again, %u cannot", r->peers,
-	    r->impossible);
+	log_info("%s: asking %u peers to send their routes again, %u cannot", r->why, r->peers, r->impossible);
 	r->phase = PHASE_WRITING;
 	write_more(r);
 }
@@ -265,10 +265,10 @@ resync_wake(struct resync *r)
 }
 
 struct resync *
-resync_start(uv_loop_t *loop, struct journal *journal, const char *directory)
+resync_start(uv_loop_t *loop, struct journal *journal, const char *directory, const struct journal_position *from,
+    const char *why)
 {
 	struct resync *r = calloc(1, sizeof(*r));
-	struct journal_position from = { journal_first_of_run(journal), 0 };
 
 	if (r == NULL || (r->reader = journal_reader_new(journal, directory)) == NULL ||
 	    uv_timer_init(loop, &r->timer) != 0) {
@@ -279,8 +279,9 @@ resync_start(uv_loop_t *loop, struct journal *journal, const char *directory)
 		return NULL;
 	}
 	r->journal = journal;
+	r->why = why;
 	r->timer.data = r;
-	journal_reader_seek(r->reader, &from);
+	journal_reader_seek(r->reader, from);
 	uv_timer_start(&r->timer, on_timer, ANSWER_MS, 0);
 	buf_add(&r->commands, show, sizeof(show) - 1);
 	if (!write_commands(r) && r->phase != PHASE_OVER)
@@ -288,6 +289,12 @@ resync_start(uv_loop_t *loop, struct journal *journal, const char *directory)
 	buf_clear(&r->commands);
 	r->written = 0;
 	return r;
+}
+
+bool
+resync_is_over(const struct resync *r)
+{
+	return r == NULL || r->phase == PHASE_OVER;
 }
 
 static void

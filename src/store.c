@@ -376,7 +376,8 @@ hosts_rotate(struct store *s)
 
 	for (o = options; o != NULL && o->keyword != NULL; o++)
 		for (i = 0; i < sizeof(s->hosts) / sizeof(s->hosts[0]); i++)
-			if (strcmp(o->keyword, host_keywords[i]) == 0 && o->val != NULL && strchr(o->val, ',') != NULL) {
+			if (strcmp(o->keyword, host_keywords[i]) == 0 && o->val != NULL &&
+			    strchr(o->val, ',') != NULL) {
 				free(s->hosts[i]);
 				s->hosts[i] = list_rotated(o->val);
 			}

@@ -1,6 +1,6 @@
 /*
  * store.h - batches into PostgreSQL, each exactly once.
- * The only module that sees libpq.  A store owns one connection, does one thing at a
+ * With follow.h the only module that sees libpq.  A store owns one connection, does one thing at a
  * time and goes on trying for ever; every failure ends in on_open, which tells where
  * the database really is.  Whoever fills batches begins anew from there, so nothing
  * has to be remembered of a batch whose fate was unknown.

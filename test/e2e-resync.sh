@@ -92,21 +92,9 @@ exabgp_peer() {
 	END
 }
 
-# peer_table ASN: what the database says that this peer holds now: the last event of each prefix,
-# unless it was announced before the session or before the last resync of its family
+# peer_table ASN: what the database says that this peer holds now
 peer_table() {
-	sql "WITH began AS (
-		SELECT s.peer_id, f.family, max(CASE WHEN s.event = 'up' THEN s.ts ELSE (s.detail->>'from')::timestamptz END) AS ts
-		FROM bgp.session_log s JOIN bgp.peer p USING (peer_id), (VALUES ('ipv4 unicast'), ('ipv6 unicast')) AS f (family)
-		WHERE p.peer_asn = $1 AND (s.event = 'up' OR
-		    (s.event = 'resync' AND s.detail->>'phase' = 'end' AND s.family = f.family))
-		GROUP BY 1, 2)
-	    SELECT concat_ws(' ', l.prefix, l.med) FROM (
-		SELECT DISTINCT ON (e.prefix) e.prefix, e.kind, e.med, e.ts, e.peer_id
-		FROM bgp.route_event e JOIN bgp.peer p USING (peer_id) WHERE p.peer_asn = $1
-		ORDER BY e.prefix, e.seq DESC) l
-	    JOIN began b ON b.peer_id = l.peer_id AND b.family = CASE family(l.prefix) WHEN 4 THEN 'ipv4 unicast' ELSE 'ipv6 unicast' END
-	    WHERE l.kind = 'A' AND l.ts >= b.ts" | LC_ALL=C sort
+	sql "SELECT concat_ws(' ', prefix, med) FROM bgp.rib WHERE peer_asn = $1" | LC_ALL=C sort
 }
 
 bird_routes() {

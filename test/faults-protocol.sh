@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.." || exit 1
 . test/lib/faults.sh
 
 faults_begin protocol
-helper_begin cuts --rate 1500 --peers 3 -- --quiet --batch-rows 1000 --batch-ms 50
+# (ExaBGP's clock goes to and fro, also over midnight)
+helper_begin cuts --rate 1500 --peers 3 --steps -- --quiet --batch-rows 1000 --batch-ms 50
 ok "the helper loads" wait_for 30 has_peers cuts
 
 missed=''
@@ -26,5 +27,6 @@ sleep 0.5
 tell cuts end
 helper_end cuts 60 "cuts"
 check_lines cuts "cuts"
+ok "the clock went over midnight and back" sql_true "SELECT count(DISTINCT day) > 1 FROM bgp.partition"
 check_stall cuts "cuts"
 faults_end

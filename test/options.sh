@@ -612,7 +612,12 @@ lines=70000
 python3 test/lib/lines.py $lines >"$work/many"
 cluster_stop "$work/pg"
 exec 9<>"$work/pipe"
-start "$work/pipe" -c full -s "$work/spool/full" --spool-max 1M --batch-ms 100
+mkfifo "$work/full-commands"
+cat "$work/full-commands" >"$work/full-asked" 9>&- &
+log=$work/log.full
+"$PROGRAM" -c full -s "$work/spool/full" --spool-max 1M --batch-ms 100 <"$work/pipe" >"$work/full-commands" 2>"$log" 9>&- &
+helper=$!
+helpers+=("$helper")
 timeout 30 cat "$work/many" >&9
 is $? 0 "a full spool and no database: the input is read all the same"
 ok "the log says that the spool is full" wait_for 10 says "$log" 'error: the journal .* is full: [0-9]+ of 1048576 bytes'
@@ -629,9 +634,13 @@ all_loaded() {
 ok "when the database is back, the rest is loaded" wait_for 20 all_loaded || diag "$(sql "SELECT count(*) FROM bgp.route_log WHERE collector = 'full'") of $((lines - dropped))"
 is "$(sql "SELECT stale_since >= (SELECT min(from_ts) FROM bgp.ingest_gap WHERE collector = 'full') FROM bgp.peer WHERE collector = 'full'")" t \
 	"what the peer's routes are now is marked as not certain"
+ok "and ExaBGP is asked for its peers" wait_for 10 says "$work/full-asked" '^show neighbor extensive$'
+{ neighbor 192.0.2.1 192.0.2.254 ESTABLISHED enabled; echo "done"; } >&9
+ok "to have them send their routes again" wait_for 10 says "$work/full-asked" '^neighbor 192\.0\.2\.1 .* announce route-refresh ipv6 unicast$'
 head -n 10 "$work/lines" >&9
 exec 9>&-
 ends "at the end of input: exit 0" 0
+is "$(grep -c show "$work/full-asked")" 1 "once"
 gaps=$(sql "SELECT sum(lines) || ' ' || sum(bytes) FROM bgp.ingest_gap WHERE collector = 'full' AND peer_id IS NULL AND lines IS NOT NULL")
 is "${gaps% *}" "$dropped" "the gap is recorded, with its lines"
 sql "SELECT DISTINCT med FROM bgp.route_log WHERE collector = 'full'" | sort -n >"$work/there"

@@ -193,6 +193,42 @@ run_round() {
 	replayed "made anew" --log "$work/saved" --not-before $((first + 2 * 86400)) --more-since $((first + 2 * 86400)) --queries 1
 }
 
+# all of its processes at once; what follows the log does not wait for the disk
+server_dies() {
+	local helper
+
+	python3 test/lib/rib_lines.py 2500 --from "$first" --days 4 --seed "$seed" >"$work/alpha.8"
+	load alpha "$work/alpha.8" -b 9 &
+	helper=$!
+	pids=("$helper")
+	wait_for 20 half_loaded
+	cluster_kill9 "$work/pg" && cluster_start "$work/pg"
+	wait "$helper"
+	is "$? $(sql "SELECT count(*) FROM bgp.batch_pending")" "0 0" "the server was killed, the helper goes on"
+	pids=()
+	replayed "with the right routes" --queries 1
+}
+
+# loading never waits for what follows it: here for transactions that last
+loading_waits_not() {
+	python3 test/lib/rib_lines.py 50 --from "$first" --seed "$seed" --pid 4248 >"$work/alpha.7"
+	# a helper that cannot follow leaves the leafs to be made
+	sql "ALTER FUNCTION bgp.rib_follow(text) RENAME TO rib_follow_off"
+	load alpha "$work/alpha.7"
+	is "$? $(grep -c 'could not keep bgp.rib up to date: ERROR:  function bgp.rib_follow' "$work/helper.err")" "0 1" \
+	    "a helper that cannot follow says so, and loads all the same"
+	sql "ALTER FUNCTION bgp.rib_follow_off(text) RENAME TO rib_follow"
+	psql -XAtq -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT bgp.rib_follow('alpha')" \
+	    -c "SELECT bgp.rib_base_write(peer_id, '$(day 0)') FROM bgp.peer" -c "SELECT pg_sleep(60)" >"$work/sleeps.out" 2>&1 &
+	pids=($!)
+	ok "routes and base states get their partitions" wait_for 20 sql_true "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)')"
+	is "$(sql "SET lock_timeout = '2s'; SELECT bool_and(bgp.ensure_partition(peer_id, '$(day -100)')) FROM bgp.peer" 2>&1)" t \
+	    "loading gets its own meanwhile"
+	sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()" >/dev/null
+	wait "${pids[0]}"
+	pids=()
+}
+
 # the helper that was there before is gone, its query is not
 others_at_it() {
 	psql -XAtq -c BEGIN -c "SELECT pg_advisory_xact_lock(hashtextextended('bgp.rib_follow alpha', 0))" \
@@ -208,10 +244,21 @@ others_at_it() {
 }
 
 scripts/exabgp-pg-db init >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
+# what is dealt with at a time, and from when on all is read again, so that a small log gets there
+sql "DO \$\$ DECLARE f record; BEGIN
+    FOR f IN SELECT * FROM (VALUES ('rib_follow', '100000', '40'), ('rib_late', '2000', '6')) f (name, usual, small) LOOP
+	ASSERT pg_get_functiondef(('bgp.' || f.name)::regproc) ~ f.usual, 'bgp.' || f.name || ' has no limit any more';
+	EXECUTE replace(pg_get_functiondef(('bgp.' || f.name)::regproc), f.usual, f.small);
+    END LOOP;
+END \$\$"
 for ((round = 0; round < ${ROUNDS:-1}; round++)); do
 	run_round
 	forget_all
 	seed=$((seed + 1))
 done
+loading_waits_not
+forget_all
+server_dies
+forget_all
 others_at_it
 done_testing

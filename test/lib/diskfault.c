@@ -12,8 +12,8 @@
  *	write .index ENOSPC 1000	fails when so many bytes are written; 0 without a number
  *	write short 7		writes at most so many bytes at a time
  *	sync delay 2000		takes so many ms more
- * Calls: open, write, sync (of a file), syncdir, truncate, unlink, rename, mkdir.  Opening
- * to read is "read".  SUFFIX is how the file's name ends, "*" any.
+ * Calls: open, write, pread, sync (of a file), syncdir, truncate, unlink, rename, mkdir.
+ * Opening to read is "read".  SUFFIX is how the file's name ends, "*" any.
  *
  * The ledger has a line a call that succeeded, of numbers but for names:
  *	create INODE NAME | trunc INODE BYTES | sync INODE BYTES
@@ -316,6 +316,17 @@ writev(int fd, const struct iovec *pieces, int count)
 			break;
 	}
 	return total;
+}
+
+ssize_t
+pread(int fd, void *data, size_t n, off_t offset)
+{
+	char path[PATH_MAX];
+
+	path_of_fd(fd, path);
+	if (is_ours(path) && fails("pread", path))
+		return -1;
+	return syscall(SYS_pread64, fd, data, n, offset);
 }
 
 ssize_t

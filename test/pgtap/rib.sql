@@ -109,9 +109,22 @@ SELECT is((SELECT count(*) FROM pg_temp.held(1)), 4::bigint, 'a line that comes 
 SELECT set_eq($$SELECT origin_asn, path_id, since FROM bgp.rib_at(pg_temp.at(5), '10.1.0.0/16')$$, $$VALUES (9::bigint, NULL::bigint, pg_temp.at(3))$$, 'shows in the past');
 SELECT set_eq($$SELECT origin_asn FROM bgp.rib_at(pg_temp.at(2), '10.1.0.0/16')$$, ARRAY[]::bigint[], 'but not before');
 
+-- batches that are cut within a microsecond, and are too large to be dealt with at once
+SELECT pg_temp.session(2, 17, 'up'), pg_temp.route(2, 18, 'A', '10.9.0.0/16', '{64602,1}'), pg_temp.follow() \g /dev/null
+SELECT pg_temp.route(2, 19, 'A', '10.8.0.0/16', '{64602,1}'),
+    bgp.batch_note(-200000, (SELECT last_value FROM pg_temp.seq), ARRAY[pg_temp.id(2)], ARRAY[pg_temp.at(19)], ARRAY[pg_temp.at(19)]),
+    setval('pg_temp.seq', nextval('pg_temp.seq')) \g /dev/null
+UPDATE pg_temp.told SET seq = (SELECT last_value FROM pg_temp.seq) - 1;
+SELECT pg_temp.session(2, 19, 'refresh', 'ipv4 unicast', 'begin'), pg_temp.route(2, 19, 'A', '10.9.0.0/16', '{64602,1}'),
+    pg_temp.session(2, 19, 'refresh', 'ipv4 unicast', 'end') \g /dev/null
+SELECT is(pg_temp.follow(), 1::bigint, 'one batch, although another waits');
+SELECT set_eq('SELECT * FROM pg_temp.held(2)', $$VALUES ('10.9.0.0/16', 1::bigint, 18, 18, 18), ('10.8.0.0/16', 1, 19, 19, 19)$$, 'nothing of which shows');
+SELECT is(bgp.rib_follow('tap'), 1::bigint, 'then the other');
+SELECT set_eq('SELECT * FROM pg_temp.held(2)', $$VALUES ('10.9.0.0/16', 1::bigint, 19, 18, 18)$$, 'which shows what the log does');
+
 -- --- lookups and differences -------------------------------------------------------------------
 
-SELECT pg_temp.route(2, 20, 'A', '0.0.0.0/0', '{64602}'), pg_temp.route(2, 20, 'A', '10.2.0.0/16', '{64602,5}', path_id => 1),
+SELECT pg_temp.session(2, 20, 'up'), pg_temp.route(2, 20, 'A', '0.0.0.0/0', '{64602}'), pg_temp.route(2, 20, 'A', '10.2.0.0/16', '{64602,5}', path_id => 1),
     pg_temp.route(2, 20, 'A', '10.2.0.0/16', '{64602,6}', path_id => 2), pg_temp.route(2, 20, 'A', '10.2.0.0/17', '{64602,7}', 'ipv4 mpls-vpn', rd => '1:1'),
     pg_temp.route(3, 20, 'A', '10.2.1.0/24', '{64603,8}'), pg_temp.follow() \g /dev/null
 CREATE FUNCTION pg_temp.looked_up(target inet, second int DEFAULT NULL) RETURNS TABLE (n int, prefix cidr, origin_asn bigint) LANGUAGE sql AS $$
@@ -163,7 +176,7 @@ SELECT bgp.ingest_open('11111111-2222-4333-8444-555555555555', 'tap') \g /dev/nu
 -- as the helper says it of peer 3: stale since this second, NULL: no more
 CREATE FUNCTION pg_temp.stale(since int, seen int) RETURNS void LANGUAGE sql AS $$
 	SELECT bgp.ingest_commit(journal_id, segment, position, events, segment + 1, position, events, seq, 0, 0, 0, 0, NULL,
-	    ARRAY[pg_temp.id(2), pg_temp.id(3)], ARRAY[pg_temp.at(seen), pg_temp.at(seen)], '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}',
+	    ARRAY[pg_temp.id(2), pg_temp.id(3)], ARRAY[pg_temp.at(seen), pg_temp.at(seen)], '{NULL,NULL}', '{NULL,NULL}', '{NULL,up}', ARRAY[NULL, pg_temp.at(seen - 3)],
 	    '{NULL,NULL}', ARRAY[NULL, coalesce(pg_temp.at(since), '-infinity')], '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}')
 	FROM bgp.ingest_position WHERE journal_id = '11111111-2222-4333-8444-555555555555'
 $$;

@@ -396,6 +396,51 @@ test_peers(void **state)
 	batch_free(&b);
 }
 
+/* the times of a peer's rows: from the earliest to the latest, in whatever order they come */
+static void
+test_peer_rows(void **state)
+{
+	static const struct {
+		const char	*name;
+		int64_t		 times[4];
+		size_t		 count;
+		int64_t		 from;
+		int64_t		 to;
+	} cases[] = {
+		{ "none", { 0 }, 0, MESSAGE_NO_NUMBER, MESSAGE_NO_NUMBER },
+		{ "one", { 7 }, 1, 7, 7 },
+		{ "1970", { 0 }, 1, 0, 0 },
+		{ "in order", { 7, 8, 8, 9 }, 4, 7, 9 },
+		{ "backwards", { 9, 8, 7, 0 }, 4, 0, 9 },
+		{ "to and fro", { 8, 7, 9, 8 }, 4, 7, 9 },
+	};
+	struct peer p, other;
+	struct batch b = { 0 };
+	size_t i, j;
+
+	(void)state;
+	memset(&p, 0, sizeof(p));
+	memset(&other, 0, sizeof(other));
+	for (i = 0; i < COUNT(cases); i++) {
+		/* as the batches before left it; a number of its own makes each forget */
+		batch_begin(&b, i + 1, &nowhere, 0);
+		batch_peer(&b, &p);
+		for (j = 0; j < cases[i].count; j++) {
+			batch_peer_row(&b, &p, cases[i].times[j]);
+			batch_peer_row(&b, &other, 100);
+		}
+		batch_peer(&b, &p);
+		batch_seal(&b);
+		assert_int_equal(b.peers_count, cases[i].count == 0 ? 1 : 2);
+		if (b.peers[0].rows_from_us != cases[i].from || b.peers[0].rows_to_us != cases[i].to)
+			fail_msg("%s: got %" PRId64 " to %" PRId64 ", wanted %" PRId64 " to %" PRId64, cases[i].name,
+			    b.peers[0].rows_from_us, b.peers[0].rows_to_us, cases[i].from, cases[i].to);
+		if (cases[i].count > 0)
+			assert_int_equal(b.peers[1].rows_from_us, 100);
+	}
+	batch_free(&b);
+}
+
 /* random routes of all shapes: what goes in comes out */
 static void
 test_random(void **state)
@@ -456,7 +501,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_statements), cmocka_unit_test(test_routes), cmocka_unit_test(test_next_message),
 		cmocka_unit_test(test_errors), cmocka_unit_test(test_sessions_and_gaps), cmocka_unit_test(test_peers),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_peer_rows), cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,44 @@ test_not_asked(void **state)
 	assert_null(r.list);
 }
 
+/* lines were missed meanwhile: the routes are marked, and the end completes nothing */
+static void
+test_missed(void **state)
+{
+	struct refreshes r = { 0 };
+	char text[REFRESH_TEXT_SIZE];
+
+	(void)state;
+	refreshes_ask(&r, V4, SECOND);
+	refreshes_ask(&r, V6, SECOND);
+	refreshes_begin(&r, V4, 2 * SECOND);
+	refreshes_miss(&r);
+	refreshes_text(&r, text);
+	assert_string_equal(text, "m 2000000 " V4 ";a 1000000 " V6);
+	refreshes_parse(&r, text);
+	assert_true(refreshes_cover(&r, V4, true));
+	refreshes_end(&r, V4);
+	assert_int_equal(refreshes_find(&r, V4)->phase, REFRESH_OVERDUE);
+	assert_false(refreshes_cover(&r, V4, true));
+	refreshes_begin(&r, V6, 3 * SECOND);
+	refreshes_end(&r, V6);
+	assert_false(refreshes_complete(&r));
+	/* once more, and whole */
+	refreshes_ask(&r, V4, 4 * SECOND);
+	refreshes_begin(&r, V4, 5 * SECOND);
+	refreshes_end(&r, V4);
+	assert_true(refreshes_complete(&r));
+	/* one that never ends is given up; one that was not asked for is as before */
+	refreshes_ask(&r, V4, SECOND);
+	refreshes_begin(&r, V4, SECOND);
+	refreshes_begin(&r, V6, SECOND);
+	refreshes_miss(&r);
+	assert_int_equal(refreshes_find(&r, V6)->phase, REFRESH_BEGUN);
+	refreshes_expire(&r, 3602 * SECOND);
+	assert_int_equal(refreshes_find(&r, V4)->phase, REFRESH_OVERDUE);
+	refreshes_clear(&r);
+}
+
 static void
 test_text(void **state)
 {
@@ -116,7 +154,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_enhanced), cmocka_unit_test(test_plain), cmocka_unit_test(test_not_asked),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_missed), cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

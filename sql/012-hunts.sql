@@ -1,0 +1,1076 @@
+-- 012-hunts.sql - questions to the log, one function each: who else originates this prefix,
+-- what leaked, what flaps.  Hunts that compare with the days before are in 013.
+--
+-- Every hunt is hunt.NAME(since, until, filters, min_peers) and returns the same columns:
+--
+--	suspect		ASN that the row is about; NULL where there is none
+--	prefix		what was announced; NULL where the row is about an AS or a peer
+--	first_seen	first and last update that shows it, since <= ts < until
+--	last_seen
+--	peers		ASNs of the peers that showed it, sorted
+--	peers_count	how many they are; a peer whose ASN is not known counts as one more
+--	events		updates that show it; those that answered a route refresh repeat what was
+--			known and are not counted
+--	evidence	what the hunt went by; "update" is the first announcement that shows it
+--
+-- Filters, NULL meaning all: within (this prefix and its more specifics), asn (see each hunt),
+-- peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: ipv4 and ipv6 unicast, which is
+-- what the questions are about).  Rows come sorted by first_seen.  hunt.updates gives more of the
+-- updates behind a row.
+--
+-- How they are made: a query is put together with the time range as constants, so that it reads
+-- the leafs of that range only; each leaf is aggregated by hash by itself (partitionwise, in
+-- parallel where the server may), and only what is suspect is looked at more closely.
+
+CREATE SCHEMA IF NOT EXISTS hunt;
+
+-- --- how the queries are put together ------------------------------------------------------------
+
+-- hunt.log_clause: FROM and WHERE of the updates e of a range.  asn: its origin; covering: also the
+-- prefixes that cover within.
+CREATE OR REPLACE FUNCTION hunt.log_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text,
+    asn bigint DEFAULT NULL, prefixes cidr[] DEFAULT NULL, covering boolean DEFAULT false)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+BEGIN
+	IF since IS NULL OR until IS NULL THEN
+		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	RETURN format('bgp.route_event e WHERE e.ts >= %L AND e.ts < %L', since, until)
+	    || CASE
+		WHEN family IS NULL THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL'
+		WHEN family = '*' THEN ''
+		WHEN family = 'ipv4 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
+		WHEN family = 'ipv6 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6'
+		ELSE format(' AND e.prefix IS NOT NULL AND e.family = %L AND e.rd IS NULL', family) END
+	    || CASE WHEN within IS NULL THEN ''
+		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
+		ELSE format(' AND e.prefix <<= %L', within) END
+	    || coalesce(' AND e.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '')
+	    || coalesce(' AND e.peer_id = ANY (' || quote_literal(peer_ids) || '::int[])', '')
+	    || coalesce(' AND e.origin_asn = ' || asn, '');
+END
+$$;
+COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
+    'for the hunts: FROM and WHERE of the updates that they read';
+
+-- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, ts), ts being when they
+-- came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
+CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM '
+	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
+		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
+	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
+	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
+	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL)
+$$;
+COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
+    'for the hunts: the routes that were there when the range began';
+
+-- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
+-- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause.
+CREATE OR REPLACE FUNCTION hunt.report(found text, log text, min_peers int) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+	WITH found AS MATERIALIZED (%s)
+	SELECT f.suspect::bigint, f.prefix::cidr, f.first_ts, f.last_ts, p.asns, p.n, f.events::bigint,
+	    f.evidence || CASE WHEN u.shown IS NULL THEN '{}' ELSE jsonb_build_object('update', u.shown) END
+	FROM found f
+	CROSS JOIN LATERAL (SELECT coalesce(array_agg(DISTINCT p.peer_asn ORDER BY p.peer_asn) FILTER (WHERE p.peer_asn IS NOT NULL), '{}') AS asns,
+	    count(DISTINCT coalesce(p.peer_asn, -p.peer_id))::int AS n
+	    FROM bgp.peer p WHERE p.peer_id = ANY (f.peer_ids)) p
+	LEFT JOIN bgp.peer q ON q.peer_id = f.peer_ids[1]
+	LEFT JOIN LATERAL (SELECT hunt.shown(e, q.peer_asn) AS shown FROM %s AND e.kind = 'A'
+	    AND e.ts = f.first_ts AND e.prefix = f.prefix AND e.peer_id = f.peer_ids[1] ORDER BY e.seq LIMIT 1) u ON true
+	WHERE p.n >= %L
+	ORDER BY f.first_ts, f.prefix, f.suspect$q$, found, log, coalesce(min_peers, 1))
+$$;
+COMMENT ON FUNCTION hunt.report(text, text, int) IS 'for the hunts: the rows that they return, of what they found';
+
+-- hunt.shown: an update as evidence
+CREATE OR REPLACE FUNCTION hunt.shown(e bgp.route_event, peer_asn bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('ts', e.ts, 'peer_id', e.peer_id,
+	    'peer_asn', $2,
+	    'kind', CASE e.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'prefix', e.prefix, 'path_id', e.path_id,
+	    'as_path', coalesce(e.as_path, array_to_string(e.path, ' ')), 'next_hop', e.next_hop,
+	    'communities', e.communities, 'large_communities', e.large_communities, 'attributes', e.attributes, 'refreshed', e.refreshed))
+$$;
+COMMENT ON FUNCTION hunt.shown(bgp.route_event, bigint) IS 'an update of the log as it stands in the evidence of a hunt';
+
+CREATE OR REPLACE FUNCTION hunt.updates(prefix cidr, since timestamptz, until timestamptz, origin_asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, most int DEFAULT 100)
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	result	jsonb;
+BEGIN
+	EXECUTE format('SELECT coalesce(jsonb_agg(u.shown ORDER BY u.ts, u.seq), %L) FROM (SELECT e.ts, e.seq, hunt.shown(e, (SELECT p.peer_asn FROM bgp.peer p WHERE p.peer_id = e.peer_id)) AS shown FROM %s'
+	    ' ORDER BY e.ts, e.seq LIMIT least(%L, 100)) u', '[]',
+	    hunt.log_clause(since, until, NULL, peer_ids, NULL, origin_asn, ARRAY[prefix]), most) INTO result;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION hunt.updates(cidr, timestamptz, timestamptz, bigint, int[], int) IS
+    'updates of exactly this prefix in a range, the first of them, at most 100; those that give the origin, if one is asked for';
+
+-- hunt.contested: the prefixes that have more than one origin, as a query of one array.  per_peer: at one and the same peer.
+CREATE OR REPLACE FUNCTION hunt.contested(log text, before text, per_peer boolean) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT coalesce(array_agg(DISTINCT c.prefix), '{}') FROM (
+			SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
+				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+				GROUP BY e.peer_id, e.prefix %s) s
+			GROUP BY %s HAVING min(s.least) <> max(s.most)) c$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    CASE WHEN per_peer THEN 's.peer_id, s.prefix' ELSE 's.prefix' END)
+$$;
+COMMENT ON FUNCTION hunt.contested(text, text, boolean) IS 'for the hunts: prefixes that have more than one origin';
+
+-- --- origins -----------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION hunt.moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text;
+	before	text;
+	mine	cidr[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+		mine := coalesce(mine, '{}');
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	EXECUTE hunt.contested(log, before, false) INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH seen AS (
+			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+			GROUP BY e.peer_id, e.prefix, e.origin_asn
+			%s),
+		origin AS MATERIALIZED (
+			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events,
+			    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids
+			FROM seen s
+			GROUP BY s.prefix, s.origin_asn),
+		party AS (
+			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
+			    'peers', (SELECT count(DISTINCT i) FROM unnest(o.peer_ids) i)) ORDER BY o.first_ts, o.origin_asn) AS origins
+			FROM origin o GROUP BY o.prefix)
+		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
+		    jsonb_build_object('origins', p.origins) AS evidence
+		FROM origin o JOIN party p USING (prefix)$q$,
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', '')),
+	    log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
+'Multiple origins (RFC 1930 section 7: a prefix should have one origin AS): a prefix that was announced with more than one origin
+within the range, at the same time or one after the other, at the same peer or at several; a row per prefix and origin.
+An announcement whose path is empty or ends in an AS_SET has no origin (RFC 6811) and does not count.
+asn: only prefixes that this AS originated; the others'' rows for them come too.
+standing: also count routes that were there when the range began, with the time that they came (bgp.rib_at); NULL: if within or asn is given.
+Without it an origin that sent nothing in the range is not seen; over whole tables it takes long.
+evidence: origins, each with its times and number of sessions.';
+
+CREATE OR REPLACE FUNCTION hunt.sub_moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text;
+	before	text;
+	mine	cidr[];
+	around	cidr[];
+	origins	jsonb[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+		IF mine IS NULL THEN
+			RETURN;
+		END IF;
+	END IF;
+	-- what covers them is read as well, wherever it lies
+	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
+	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	IF mine IS NULL AND within IS NOT NULL THEN
+		before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+	END IF;
+	-- first only who announced what, and which of that lies inside of another's
+	EXECUTE format($q$
+		WITH pair AS MATERIALIZED (
+			SELECT DISTINCT s.prefix, s.origin_asn FROM (
+				SELECT e.prefix, e.origin_asn FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
+				%2$s) s),
+		known AS MATERIALIZED (
+			SELECT p.prefix, array_agg(p.origin_asn) AS origins, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
+		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
+		swept AS (
+			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
+			    <= max(set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END))
+				OVER (PARTITION BY k.family ORDER BY k.prefix ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered
+			FROM known k WHERE k.length > 0),
+		shortest AS (SELECT k.family, min(k.length) AS length FROM known k WHERE k.length > 0 GROUP BY k.family),
+		nearest AS (
+			SELECT DISTINCT ON (s.prefix) s.prefix, s.origins AS own, c.prefix AS covering, c.origins
+			FROM swept s JOIN shortest USING (family)
+			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
+			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
+			WHERE s.covered %3$s
+			ORDER BY s.prefix, c.length DESC)
+		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
+		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
+	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
+		    jsonb_build_object('covering', n.covering, 'covering_origins', n.origins) AS evidence
+		FROM (SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+		    FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+		    GROUP BY e.peer_id, e.prefix, e.origin_asn
+		    %s) s
+		JOIN unnest($1, $2, $3) n (prefix, covering, origins) USING (prefix)
+		WHERE NOT n.origins @> to_jsonb(s.origin_asn) %s
+		GROUP BY s.prefix, s.origin_asn, n.covering, n.origins$q$,
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
+	    coalesce('AND s.origin_asn = ' || asn, '')), log, min_peers) USING mine, around, origins;
+END
+$$;
+COMMENT ON FUNCTION hunt.sub_moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
+'More specific with another origin: a prefix announced within the range with an origin that the nearest covering prefix, announced in
+the range as well, does not have; a row per prefix and origin.  A default route covers nothing here.  A customer that announces
+part of its provider''s block looks the same: see whether the covering origin is on the path of evidence.update.
+asn: the origin of the more specific.  standing: as for hunt.moas.
+evidence: covering (the prefix), covering_origins.';
+
+CREATE OR REPLACE FUNCTION hunt.origin_change(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text;
+	before	text;
+	mine	cidr[];
+BEGIN
+	-- what changed is little: find it by hash, and sort only that
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+		mine := coalesce(mine, '{}');
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	EXECUTE hunt.contested(log, before, true) INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH step AS (
+			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix ORDER BY a.ts, a.seq) AS was
+			FROM (SELECT e.peer_id, e.prefix, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+			    %s) a)
+		SELECT s.origin_asn AS suspect, s.prefix, min(s.ts) AS first_ts, max(s.ts) AS last_ts,
+		    array_agg(s.peer_id ORDER BY s.ts, s.peer_id) AS peer_ids, count(*) AS events,
+		    jsonb_build_object('from', array_agg(DISTINCT s.was)) AS evidence
+		FROM step s WHERE s.was <> s.origin_asn %s
+		GROUP BY s.prefix, s.origin_asn$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
+	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.origin_change(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
+'The origin of a prefix changed at a peer: one announcement has another origin than the one before it of the same prefix and peer in the
+range, whether or not it was withdrawn in between; a row per prefix and new origin (suspect), events = changes to it.
+Announcements without an origin (RFC 6811: empty path, AS_SET last) are passed over.
+asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within or asn is given.
+evidence: from (the former origins).';
+
+CREATE OR REPLACE FUNCTION hunt.feed_disagreement(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text;
+	before	text;
+	mine	cidr[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	EXECUTE hunt.contested(log, before, false) INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH step AS (
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.kind, e.origin_asn FROM %s %s),
+		held AS MATERIALIZED (
+			SELECT l.* FROM (SELECT DISTINCT ON (s.peer_id, s.prefix, s.path_id) s.* FROM step s
+			    ORDER BY s.peer_id, s.prefix, s.path_id, s.ts DESC, s.seq DESC) l
+			WHERE l.kind = 'A' AND l.origin_asn IS NOT NULL),
+		side AS MATERIALIZED (
+			SELECT h.prefix, h.origin_asn, min(h.ts) AS first_ts, max(h.ts) AS last_ts, count(*) AS events,
+			    array_agg(h.peer_id ORDER BY h.ts, h.peer_id) AS peer_ids, count(DISTINCT h.peer_id) AS sessions
+			FROM held h GROUP BY h.prefix, h.origin_asn),
+		-- the side of the most sessions, of the first among equals
+		major AS (SELECT DISTINCT ON (s.prefix) s.* FROM side s ORDER BY s.prefix, s.sessions DESC, s.first_ts, s.origin_asn)
+		SELECT s.origin_asn AS suspect, s.prefix, s.first_ts, s.last_ts, s.peer_ids, s.events,
+		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
+		FROM side s JOIN major m USING (prefix)
+		WHERE s.origin_asn <> m.origin_asn$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE b.prefix = ANY ('
+		|| quote_literal(mine) || '::cidr[])', '')), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
+'Peers disagree about the origin: when the range ends, the last thing that some peers said of the prefix has another origin than what most
+of them said; a row per prefix and origin that is not the majority''s, peers = who has it.  Withdrawn routes do not count, nor
+do peers that said nothing of it in the range, unless standing (as for hunt.moas).
+asn: only prefixes that it originated in the range.
+evidence: sessions (that have it), majority (origin_asn, sessions).';
+
+-- --- merging ------------------------------------------------------------------------------------------
+
+-- hunt.merged: from (suspect, prefix, peer_id, first_ts, last_ts, events, evidence), a row a peer or more, to what
+-- hunt.report takes, a row per suspect and prefix: the evidence of the first, and in others what else there is.
+CREATE OR REPLACE FUNCTION hunt.merged(seen text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT m.suspect, m.prefix, m.first_ts, m.last_ts, m.peer_ids, m.events,
+		    m.cases[1] || CASE WHEN o.others IS NULL THEN '{}' ELSE jsonb_build_object('others', o.others) END AS evidence
+		FROM (SELECT s.suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+			array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
+			array_agg(s.evidence ORDER BY s.first_ts, s.peer_id, s.evidence) AS cases
+		    FROM (%s) s GROUP BY s.suspect, s.prefix) m
+		CROSS JOIN LATERAL (SELECT jsonb_agg(d.c) AS others
+		    FROM (SELECT DISTINCT c FROM unnest(m.cases) c WHERE c <> m.cases[1] ORDER BY c LIMIT 99) d) o$q$, seen)
+$$;
+COMMENT ON FUNCTION hunt.merged(text) IS 'for the hunts: a row per suspect and prefix, of one per peer';
+
+-- hunt.hops: the ASNs of a path with prepends collapsed
+CREATE OR REPLACE FUNCTION hunt.hops(path bigint[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+	SELECT coalesce(array_agg(a ORDER BY i), '{}') FROM unnest($1) WITH ORDINALITY u (a, i) WHERE i = 1 OR $1[i - 1] <> a
+$$;
+COMMENT ON FUNCTION hunt.hops(bigint[]) IS 'a path with prepends collapsed';
+
+-- hunt.judged: a query of (path, suspect, evidence) as the three arrays that hunt.path_seen takes
+CREATE OR REPLACE FUNCTION hunt.judged(verdicts text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence) FROM (SELECT DISTINCT v.path, v.suspect, v.evidence'
+	    ' FROM (%s) v (path, suspect, evidence)) d', verdicts)
+$$;
+COMMENT ON FUNCTION hunt.judged(text) IS 'for the hunts: the paths found, each once';
+
+-- hunt.path_seen: the updates with one of these paths, as hunt.merged takes them: a query of $1 text[] (paths),
+-- $2 bigint[] (suspects) and $3 jsonb[] (evidence).
+CREATE OR REPLACE FUNCTION hunt.path_seen(log text, key text DEFAULT 'e.path') RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format($q$
+		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
+		    v.evidence || jsonb_build_object('as_path', min(coalesce(e.as_path, array_to_string(e.path, ' ')))) AS evidence
+		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence FROM unnest($1, $2, $3) u (key, suspect, evidence)) v,
+		    %s AND e.kind = 'A' AND %s = v.key
+		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)
+$$;
+COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
+
+-- --- paths ---------------------------------------------------------------------------------------------
+-- The different paths of a range are judged first, and the updates that have a bad one are looked up after
+-- that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
+
+CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	regex	text := replace(pattern, '_', '(?:^|[][ ,{}()]|$)');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF pattern IS NULL THEN
+		RAISE EXCEPTION 'hunt.path_pattern needs a pattern' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	-- plain sequences of whole ASNs: the index of closed days on path finds them
+	IF pattern ~ '^[_^]*[0-9]+([_ ]+[0-9]+)*[_$]*$' THEN
+		log := log || coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint)) FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '');
+	END IF;
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, p.origin_asn, '{}'::jsonb
+		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
+		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
+	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.path_pattern(timestamptz, timestamptz, text, cidr, bigint, int[], text, int) IS
+'Paths of a form: announcements whose as_path matches a regular expression; a row per origin (suspect) and prefix.  As with routers, _ stands for
+the beginning, the end and anything that parts ASNs: ''_174_'' through AS174, ''^64500_(3356|174)_'', ''_64511$'' originated by AS64511,
+''_(64496)(_\1)+_'' prepended.  A plain sequence of ASNs is found by index on closed days.
+asn: the origin.
+evidence: as_path; others: the other paths.';
+
+CREATE OR REPLACE FUNCTION hunt.prepend_anomaly(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || format(' AND cardinality(e.path) >= %L', times)
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, r.a, jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = p.path[cardinality(p.path)] THEN 'origin' ELSE 'transit' END)
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		CROSS JOIN LATERAL (SELECT g.a, count(*) AS times
+		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(p.path) WITH ORDINALITY u (a, i)) g
+		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
+		WHERE r.a = coalesce(%L, r.a)$q$, log, times, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.prepend_anomaly(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
+'Long prepends: an ASN that stands at least so many times (default 10) in a row on a path; a row per such AS (suspect) and prefix.  A few are traffic
+engineering; many help nobody, make the route easy to hijack and are mostly mistakes.
+asn: the prepended AS.
+evidence: times (in a row), place (origin or transit), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.path_loop(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, r.a, jsonb_build_object('between', r.between)
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
+		    FROM generate_series(1, cardinality(p.path) - 2) i
+		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
+		WHERE r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.path_loop(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Loops: an ASN that comes again on a path after others (RFC 4271 section 9.1.2: such a route is excluded by that AS itself, so it shows path poisoning, a
+forged path or an AS that accepts its own ASN); a row per such AS (suspect) and prefix.  Prepends are no loop; paths with an AS_SET are left out.
+asn: the AS that comes again.
+evidence: between (what stands between its two places), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.bogon_asn(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	single	bigint[];
+	least	bigint;
+	list	int8multirange;
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	SELECT coalesce(array_agg(lower(b.asns)) FILTER (WHERE upper(b.asns) = lower(b.asns) + 1), '{}'),
+	    coalesce(min(lower(b.asns)) FILTER (WHERE upper(b.asns) > lower(b.asns) + 1), 9223372036854775807), range_agg(b.asns)
+	INTO single, least, list FROM hunt.bogon_asn_list b;
+	IF list IS NULL THEN
+		RAISE EXCEPTION 'hunt.bogon_asn_list is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
+	END IF;
+	-- what no bogon can be on is passed over without a look at each ASN
+	log := log || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, b.a, jsonb_build_object('bogon',
+		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1))
+		FROM (SELECT e.peer_id, e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		LEFT JOIN bgp.peer q USING (peer_id)
+		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(p.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
+		WHERE b.a = coalesce(%L, b.a)$q$, log, list, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.bogon_asn(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Bogon ASNs on a path: those of hunt.bogon_asn_list (RFC 7607 AS0, RFC 6793 AS23456, RFC 5398 documentation, RFC 6996 private use, RFC 7300 last ASNs,
+IANA reserved); a row per such ASN (suspect) and prefix.  The ASN of the peer itself is not reported on its own session.
+asn: one bogon ASN.
+evidence: bogon (what the list calls it), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.valley(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	PERFORM hunt.need_relationships();
+	EXECUTE hunt.judged(format($q$
+		WITH above AS MATERIALIZED (
+			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
+			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
+			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
+		turn AS (
+			SELECT p.path, h.hops[i] AS out, h.hops[i + 1] AS at, h.hops[i + 2] AS origin
+			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+			CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
+			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
+			CROSS JOIN LATERAL generate_series(1, cardinality(h.hops) - 2) i)
+		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
+		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
+		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
+		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.valley(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Route leaks by relationship (RFC 7908 types 1 to 4): an AS on the path (suspect) that passed a route from a provider or peer on to a provider or
+peer; a row per such AS and prefix.  Needs hunt.as_relationship; where it does not know one of the two neighbours, nothing is said.
+A route server that does not put its ASN on the path makes its members look like neighbours: they are judged as what
+the relationships say of the two.  Prepends are collapsed; paths with an AS_SET are left out.
+asn: the AS that leaked.
+evidence: type (1 provider to provider, 2 peer to peer, 3 provider to peer, 4 peer to provider), from, to, as_path; others.';
+
+-- hunt.need_relationships: without them, silence would look like "no leaks"
+CREATE OR REPLACE FUNCTION hunt.need_relationships() RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM hunt.as_relationship) THEN
+		RAISE EXCEPTION 'no relationship data: hunt.as_relationship is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Load a file of CAIDA''s AS relationships (serial-1 or serial-2) first.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.need_relationships() IS 'for the hunts: an error if there are no AS relationships';
+
+CREATE OR REPLACE FUNCTION hunt.tier1_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	tops	bigint[] := (SELECT array_agg(t.asn) FROM hunt.tier1 t);
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF tops IS NULL THEN
+		RAISE EXCEPTION 'hunt.tier1 is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Insert the ASNs that have no providers.';
+	END IF;
+	-- (an AS between two of them: neither the first nor the last hop can be the one in the middle)
+	log := log || format(' AND e.path && %L', tops);
+	EXECUTE hunt.judged(format($q$
+		SELECT p.path, h.hops[t.j - 1], jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1])
+		FROM (SELECT e.path FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
+			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
+		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
+		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
+		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
+		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.tier1_leak(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Leaks between tier-1 networks: two ASes of hunt.tier1 on a path with others between them (RFC 7908: tier-1 networks have no providers and peer with each other, so
+nothing that one of them announced comes to another through a third); the suspect is the AS that had it from the first of them, next to it; a row per suspect and prefix.
+asn: that AS.
+evidence: from and to (the tier-1 networks, in the direction of the announcement), between (as on the path), as_path; others.';
+
+CREATE OR REPLACE FUNCTION hunt.otc_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, customers bigint[] DEFAULT '{}', lateral_peers bigint[] DEFAULT '{}', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family) || ' AND e.attributes ? ''otc'''
+	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
+		PERFORM hunt.need_relationships();
+	END IF;
+	EXECUTE hunt.judged(format($q$
+		WITH marked AS MATERIALIZED (
+			SELECT d.*, q.peer_asn, hunt.hops(d.path) AS hops
+			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
+			LEFT JOIN bgp.peer q USING (peer_id)),
+		bad AS (
+			SELECT m.path, m.otc, m.peer_asn AS suspect, 'from a customer' AS why
+			FROM marked m WHERE m.peer_asn = ANY (%2$L::bigint[])
+			UNION
+			SELECT m.path, m.otc, m.peer_asn, 'from a peer that did not set it'
+			FROM marked m WHERE m.peer_asn = ANY (%3$L::bigint[]) AND m.otc <> m.peer_asn
+			UNION
+			SELECT m.path, m.otc, m.hops[i], CASE WHEN r.relationship = 'p2c' THEN 'passed to a provider' ELSE 'passed to a peer' END
+			FROM marked m
+			-- behind the AS that set it and the one that had it from there
+			CROSS JOIN LATERAL generate_series(2, array_position(m.hops, m.otc) - 1) i
+			JOIN hunt.as_relationship r ON r.relationship = 'p2c' AND (r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i])
+			    OR r.relationship = 'p2p' AND ((r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i]) OR (r.asn1, r.asn2) = (m.hops[i], m.hops[i - 1])))
+		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why)
+		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, log, customers, lateral_peers, asn)) INTO paths, suspects, cases;
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log, '(e.path || (e.attributes->>''otc'')::bigint)')), log, min_peers)
+	    USING paths, suspects, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.otc_leak(timestamptz, timestamptz, cidr, bigint, int[], text, bigint[], bigint[], int) IS
+'Leaks by the Only to Customer attribute (RFC 9234): a route that has OTC went to a customer, peer or route server client once and must only go to customers
+from there.  Section 5, ingress: it came to us from a customer or route server client (customers: their ASNs), or from a lateral peer with another
+value than the peer''s ASN (lateral_peers); the suspect is the peer.  On the path: an AS left of the one that OTC names passed it to its provider or
+peer, as hunt.as_relationship knows them; the suspect is that AS.  If the AS of OTC is not on the path (a route server), nothing is said of the path.  A row per suspect and prefix.
+asn: the suspect.
+evidence: otc, why, as_path; others.';
+
+-- --- what should not be in the table -------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION hunt.rpki_invalid(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	mine	cidr[];
+	origins	bigint[];
+	cases	jsonb[];
+BEGIN
+	IF NOT EXISTS (SELECT FROM hunt.vrp) THEN
+		RAISE EXCEPTION 'no RPKI data: hunt.vrp is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
+	END IF;
+	-- (a cidr is compared with the VRPs of each length that there is)
+	EXECUTE format($q$
+		WITH pair AS MATERIALIZED (
+			SELECT DISTINCT s.prefix, s.origin_asn FROM (
+				SELECT e.prefix, e.origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn) s),
+		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2),
+		covering AS (
+			SELECT p.prefix, v.asn, v.max_length
+			FROM (SELECT DISTINCT p.prefix FROM pair p) p
+			JOIN length l ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)
+			JOIN hunt.vrp v ON v.prefix = set_masklen(p.prefix, l.length)),
+		judged AS (
+			SELECT r.prefix, r.origin_asn,
+			    CASE WHEN bool_or(c.asn = r.origin_asn AND c.asn <> 0) THEN 'invalid-length' ELSE 'invalid-asn' END AS status,
+			    jsonb_agg(jsonb_build_object('asn', c.asn, 'max_length', c.max_length) ORDER BY c.asn, c.max_length) AS vrps
+			FROM pair r JOIN covering c USING (prefix)
+			GROUP BY r.prefix, r.origin_asn
+			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
+		SELECT coalesce(array_agg(j.prefix), '{}'), coalesce(array_agg(j.origin_asn), '{}'),
+		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$, log) INTO mine, origins, cases;
+	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
+		FROM unnest($1, $2, $3) j (prefix, origin_asn, evidence), %s AND e.kind = 'A' AND e.prefix = j.prefix AND e.origin_asn IS NOT DISTINCT FROM j.origin_asn
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), log, min_peers) USING mine, origins, cases;
+END
+$$;
+COMMENT ON FUNCTION hunt.rpki_invalid(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'RPKI invalid (RFC 6811): VRPs of hunt.vrp cover the prefix, and none has the origin and a max_length that allows it; a row per origin (suspect) and prefix.
+By the VRPs of now, whatever the range.  AS0 matches no origin (RFC 6483); a path that is empty or ends in an AS_SET has no origin and is invalid where VRPs cover it (suspect NULL).
+asn: the origin.
+evidence: rpki_status (invalid-asn or invalid-length), vrps (those that cover it).';
+
+CREATE OR REPLACE FUNCTION hunt.bogon_prefix(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	bogons	text := (SELECT string_agg(format('e.prefix <<= %L', b.prefix), ' OR ') FROM hunt.bogon_prefix_list b
+	    -- (those inside others add nothing)
+	    WHERE NOT EXISTS (SELECT FROM hunt.bogon_prefix_list o WHERE o.prefix >> b.prefix));
+BEGIN
+	IF bogons IS NULL THEN
+		RAISE EXCEPTION 'hunt.bogon_prefix_list is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
+		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
+	END IF;
+	log := log || ' AND (' || bogons || ')';
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		SELECT m.suspect, m.prefix, m.first_ts, m.last_ts, m.peer_ids, m.events,
+		    (SELECT jsonb_build_object('bogon', b.prefix, 'name', b.name, 'source', b.source) FROM hunt.bogon_prefix_list b
+		     WHERE b.prefix >>= m.prefix ORDER BY masklen(b.prefix) DESC LIMIT 1) AS evidence
+		FROM (%s) m$q$, hunt.merged(format($q$
+			SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, '{}'::jsonb AS evidence
+			FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn$q$, log))), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.bogon_prefix(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'Bogon prefixes (RFC 7454 section 6.1.1, RFC 6890): announcements of a prefix of hunt.bogon_prefix_list or of a more specific of it; a row per origin (suspect) and prefix.
+A prefix that only covers bogons, as a default route does, is none.
+asn: the origin.
+evidence: bogon (the longest entry that covers it), name, source.';
+
+CREATE OR REPLACE FUNCTION hunt.blackhole(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, communities text[] DEFAULT '{65535:666}', next_hops cidr[] DEFAULT '{100::/64}',
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn)
+	    || format(' AND (e.communities && %L OR e.large_communities && %1$L', communities)
+	    || coalesce((SELECT string_agg(format(' OR e.next_hop <<= %L', n), '') FROM unnest(next_hops) n), '') || ')';
+BEGIN
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
+		    jsonb_build_object('communities', (SELECT coalesce(jsonb_agg(c), '[]') FROM unnest(e.communities || e.large_communities) c WHERE c = ANY (%2$L::text[])),
+			'discarded_by_next_hop', coalesce(e.next_hop <<= ANY (%3$L::cidr[]), false),
+			'no_export', coalesce(e.communities && '{65535:65281,65535:65282}', false)) AS evidence
+		FROM %1$s AND e.kind = 'A'
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, e.communities, e.large_communities, e.next_hop$q$, log, communities, next_hops)), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.blackhole(timestamptz, timestamptz, cidr, bigint, int[], text, text[], cidr[], int) IS
+'Blackholed prefixes: announced with BLACKHOLE (RFC 7999: 65535:666) or another of communities (standard or large; give your upstreams'' own), or with a next hop
+inside next_hops (RFC 6666: the discard prefix 100::/64); a row per origin (suspect) and prefix.
+asn: the origin.
+evidence: communities (those that matched), discarded_by_next_hop, no_export (RFC 7999 section 3.2: a blackhole should carry NO_EXPORT or NO_ADVERTISE); others.';
+
+CREATE OR REPLACE FUNCTION hunt.no_export_leak(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, communities text[] DEFAULT '{65535:65281,65535:65282,65535:65283}', min_hops int DEFAULT 2,
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family)
+	    || format(' AND e.communities && %L AND cardinality(e.path) >= %L', communities, min_hops);
+BEGIN
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
+		SELECT p.path[1] AS suspect, p.prefix, p.peer_id, p.first_ts, p.last_ts, p.events,
+		    jsonb_build_object('communities', (SELECT jsonb_agg(c) FROM unnest(p.communities) c WHERE c = ANY (%2$L::text[])), 'hops', to_jsonb(h.hops)) AS evidence
+		FROM (SELECT e.peer_id, e.prefix, e.path, e.communities, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+		    FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.path, e.communities) p
+		CROSS JOIN LATERAL (SELECT hunt.hops(p.path) AS hops) h
+		WHERE cardinality(h.hops) >= %3$L AND p.path[1] = coalesce(%4$L, p.path[1])$q$, log, communities, min_hops, asn)), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.no_export_leak(timestamptz, timestamptz, cidr, bigint, int[], text, text[], int, int) IS
+'NO_EXPORT on a route that was passed on (RFC 1997: a route with NO_EXPORT, NO_ADVERTISE or NO_EXPORT_SUBCONFED must not leave the AS that had it): announced with one
+of communities and a path of at least min_hops different ASes in a row; the suspect is the first of them, who sent it to us; a row per suspect and prefix.  A neighbour that
+adds NO_EXPORT itself, as it may, on what it sends to us looks the same with 2 hops: raise min_hops, or leave its sessions out by peer_ids.
+asn: the suspect.
+evidence: communities (those that matched), hops; others.';
+
+-- --- what comes and goes ---------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION hunt.flaps(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+	log	text;
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		SELECT max(s.origin_asn) AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
+		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.a + s.w) AS events,
+		    jsonb_build_object('announcements', sum(s.a), 'withdrawals', sum(s.w), 'worst', (jsonb_agg(
+			jsonb_build_object('peer_id', s.peer_id, 'announcements', s.a, 'withdrawals', s.w) ORDER BY least(s.a, s.w) DESC, s.peer_id))->0) AS evidence
+		FROM (SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) AS a, count(*) FILTER (WHERE e.kind = 'W') AS w
+		    FROM %s GROUP BY e.peer_id, e.prefix
+		    HAVING count(*) FILTER (WHERE e.kind = 'W') >= %L AND count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) >= %2$L) s
+		GROUP BY s.prefix$q$, log, times), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.flaps(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
+'Flapping prefixes (RFC 2439): announced and withdrawn at least so many times (default 10) each at the same peer within the range; a row per prefix, of the peers where
+it flapped.  Answers to a route refresh are not counted.  The suspect is its origin there, the highest if there were several.
+asn: only prefixes that it originated in the range.
+evidence: announcements, withdrawals (of all those peers), worst (the peer with the most).';
+
+CREATE OR REPLACE FUNCTION hunt.short_lived(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, life interval DEFAULT '1 hour', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family);
+	mine	cidr[];
+BEGIN
+	-- what may be: it ended with a withdrawal at all peers, or has several origins
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	ELSE
+		EXECUTE format($q$
+			SELECT array_agg(c.prefix) FROM (SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most,
+				    max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+				FROM %s GROUP BY e.peer_id, e.prefix) s
+			    GROUP BY s.prefix
+			    HAVING min(s.least) <> max(s.most) OR bool_and(coalesce(s.w, '-infinity') >= s.a) FILTER (WHERE s.a IS NOT NULL)) c$q$, log) INTO mine;
+	END IF;
+	IF mine IS NULL THEN
+		RETURN;
+	END IF;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH event AS (
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s),
+		step AS (
+			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v WINDOW w AS (PARTITION BY v.peer_id, v.prefix, v.path_id ORDER BY v.ts, v.seq)),
+		-- an episode: from the first announcement by an origin to the withdrawal, or the announcement by another
+		edge AS (
+			SELECT s.*, lead(s.ts) OVER w AS ended
+			FROM step s WHERE s.origin_asn IS DISTINCT FROM s.was
+			WINDOW w AS (PARTITION BY s.peer_id, s.prefix, s.path_id ORDER BY s.ts, s.seq))
+		SELECT d.origin_asn AS suspect, d.prefix, min(d.ts) AS first_ts, max(d.ended) AS last_ts, array_agg(d.peer_id ORDER BY d.ts, d.peer_id) AS peer_ids,
+		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
+		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
+		GROUP BY d.prefix, d.origin_asn
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
+'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life (default 1 hour) at any peer before it was withdrawn or
+announced by another origin; a row per origin and prefix, events = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the
+range ends is not among them; a session that went down ends nothing here.
+asn: the origin.
+evidence: longest, shortest (time that it stayed).';
+
+-- hunt.kept: routes for these prefixes that are there now and came before this moment: they were there all along.  A query like
+-- hunt.standing's, but fast, and without what was lost or changed since.
+CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, prefixes cidr[], peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ',
+	    prefixes, before)
+	    || coalesce(' r.peer_id = ANY (' || quote_literal(peer_ids) || ') AND ', '')
+	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
+$$;
+COMMENT ON FUNCTION hunt.kept(timestamptz, cidr[], int[], text) IS
+    'for the hunts: the routes for some prefixes that are there now and were before a moment';
+
+CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+	before	text;
+	log	text;
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
+	EXECUTE format($q$
+		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
+			SELECT s.prefix FROM (
+				SELECT e.peer_id, e.prefix, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+				FROM %s GROUP BY e.peer_id, e.prefix) s
+			GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.w > coalesce(s.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
+	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
+	    hunt.kept(since, mine, peer_ids, family));
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH seen AS (
+			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix
+			UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (%s) b),
+		peer AS (
+			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
+			FROM seen s GROUP BY s.peer_id, s.prefix)
+		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
+		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
+		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
+		FROM peer p GROUP BY p.prefix
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
+'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that had the prefix have withdrawn it and not announced it again; a row per
+prefix, peers = who lost it, first_seen and last_seen = the first and last of their last withdrawals.  A session that goes down withdraws nothing and does not count.
+The suspect is the origin that it had, NULL if that is not known.  Sessions that had it are those that said anything of it in the range, and those that said nothing and
+had it when the range began (standing: by bgp.rib_at; NULL: so if within or asn is given) or have it now since before the range (otherwise, by bgp.rib: of a range long ago, those that lost it later are missing).
+asn: only prefixes that it originated in the range.
+evidence: lost, of (sessions), last_announced.';
+
+CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 80, min_prefixes int DEFAULT 2, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family);
+	full_peer	int;
+BEGIN
+	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
+	SELECT p.peer_id INTO full_peer FROM bgp.peer p WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids)
+	ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 1;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH gone AS MATERIALIZED (
+			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h
+			WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(%7$L, h.suspect)),
+		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g GROUP BY g.suspect HAVING count(*) >= %8$L),
+		had AS (
+			SELECT e.prefix, e.origin_asn FROM %9$s AND e.kind = 'A' AND e.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c))
+			UNION SELECT g.prefix, g.suspect FROM gone g
+			UNION SELECT r.prefix, r.origin_asn FROM bgp.rib r WHERE r.peer_id = %10$L AND r.since < %1$L AND NOT r.stale
+			    AND r.family IN ('ipv4 unicast', 'ipv6 unicast') AND r.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c)) AND (%3$L IS NULL OR r.prefix <<= %3$L::cidr)),
+		origin AS (
+			SELECT c.origin_asn, c.lost, count(*) AS prefixes FROM candidate c JOIN had h USING (origin_asn)
+			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %11$L)
+		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, min(g.first_seen) AS first_ts, max(g.last_seen) AS last_ts,
+		    (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn IN (SELECT unnest(x.peers) FROM gone x WHERE x.suspect = o.origin_asn)) AS peer_ids,
+		    sum(g.events) AS events,
+		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', to_jsonb((array_agg(g.prefix ORDER BY g.prefix))[1:100])) AS evidence
+		FROM origin o JOIN gone g ON g.suspect = o.origin_asn
+		GROUP BY o.origin_asn, o.lost, o.prefixes$q$,
+	    since, until, within, peer_ids, family, standing, asn, min_prefixes, log, full_peer, percent), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, int[], text, int, int, boolean, int) IS
+'An AS that is gone: when the range ends, at least percent (default 80) and min_prefixes (default 2) of the prefixes of an origin are lost at half or more of the sessions that
+had them (hunt.visibility_loss); a row per origin (suspect), prefix is NULL.  Its prefixes are those that it announced in the range, those that are lost, and those that the peer with
+the most routes has now since before the range.
+asn: the origin.  standing: as for hunt.visibility_loss, NULL being false.
+evidence: lost, of (prefixes), prefixes (the first 100 that are lost).';
+
+CREATE OR REPLACE FUNCTION hunt.table_jump(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, step interval DEFAULT '5 minutes', factor numeric DEFAULT 10, least_events int DEFAULT 1000,
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+BEGIN
+	IF step IS NULL OR step < interval '1 second' THEN
+		RAISE EXCEPTION 'hunt.table_jump needs a step of at least a second' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH bucket AS MATERIALIZED (
+			SELECT b.peer_id, b.kind, b.n, b.first_ts, b.last_ts, b.events
+			FROM (SELECT e.peer_id, e.kind, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			    FROM %1$s AND e.refreshed IS NOT TRUE GROUP BY e.peer_id, e.kind, n) b),
+		-- quiet buckets are not there: the median is over all of the range that the peer could fill
+		usual AS (
+			SELECT u.peer_id, u.kind, coalesce((array_agg(u.events ORDER BY u.events DESC))[ceil(greatest(%3$s, 2) / 2.0)::int], 0) AS median
+			FROM bucket u GROUP BY u.peer_id, u.kind)
+		SELECT p.peer_asn AS suspect, NULL::cidr AS prefix, b.first_ts, b.last_ts, ARRAY[b.peer_id] AS peer_ids, b.events,
+		    jsonb_build_object('kind', CASE b.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'median', u.median,
+			'session_up', EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = b.peer_id AND l.event = 'up'
+			    AND l.ts BETWEEN b.first_ts - %4$L::interval AND b.last_ts),
+			'prefixes', (SELECT count(DISTINCT e.prefix) FROM %1$s AND e.peer_id = b.peer_id AND e.kind = b.kind AND e.ts BETWEEN b.first_ts AND b.last_ts)) AS evidence
+		FROM bucket b JOIN usual u USING (peer_id, kind) LEFT JOIN bgp.peer p USING (peer_id)
+		WHERE b.events >= %5$L AND b.events >= %6$L * u.median$q$, log, extract(epoch FROM step),
+	    -- buckets of the range, of the log's part of it if it has no end
+	    coalesce(nullif(ceil(extract(epoch FROM least(until, now())) / extract(epoch FROM step)) - floor(extract(epoch FROM greatest(since,
+		(SELECT min(p.first_seen) FROM bgp.peer p))) / extract(epoch FROM step)), 'infinity'), 2), step, least_events, factor), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.table_jump(timestamptz, timestamptz, cidr, bigint, int[], text, interval, numeric, int, int) IS
+'A peer that suddenly announces or withdraws much: a span of step (default 5 minutes, counted from the epoch) with at least least_events (1000) announcements, or withdrawals, of a peer, and
+factor (10) times its median over the spans of the range; a row per peer (suspect: its ASN) and span, prefix is NULL.  This is what a leak of a full table or an outage of
+a peer''s upstream looks like (RFC 7908; maximum prefix limits, RFC 7454 section 8).  Answers to a route refresh are not counted.
+asn: only routes that it originated (no withdrawals then).
+evidence: kind (announce or withdraw), median, session_up (the session came up then: the first table is no jump), prefixes (how many different ones).';
+
+CREATE OR REPLACE FUNCTION hunt.silent_peer(since timestamptz, until timestamptz, asn bigint DEFAULT NULL, peer_ids int[] DEFAULT NULL,
+    quiet interval DEFAULT '30 minutes', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	log	text := hunt.log_clause(since, until, NULL, coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn = asn)), '*');
+BEGIN
+	IF quiet IS NULL OR quiet < interval '2 seconds' THEN
+		RAISE EXCEPTION 'hunt.silent_peer needs a quiet time of at least two seconds' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH bucket AS (
+			SELECT e.peer_id, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			FROM %1$s GROUP BY e.peer_id, n),
+		-- what the session itself said is a sign of life as well, and going down explains silence
+		sign AS (
+			SELECT b.peer_id, b.first_ts, b.last_ts, b.events, false AS down FROM bucket b
+			UNION ALL
+			SELECT l.peer_id, l.ts, l.ts, 0, l.event = 'down' FROM bgp.session_log l
+			WHERE l.ts >= %3$L AND l.ts < %4$L AND l.event IN ('up', 'down', 'connected', 'open', 'eor', 'refresh', 'notification')),
+		gap AS (
+			SELECT s.peer_id, s.last_ts AS first_ts, coalesce(lead(s.first_ts) OVER w, least(%4$L, now())) AS last_ts, s.down,
+			    sum(s.events) OVER w AS events
+			FROM sign s WINDOW w AS (PARTITION BY s.peer_id ORDER BY s.first_ts, s.last_ts))
+		SELECT p.peer_asn AS suspect, NULL::cidr AS prefix, g.first_ts, g.last_ts, ARRAY[g.peer_id] AS peer_ids, 0 AS events,
+		    jsonb_build_object('silent_for', g.last_ts - g.first_ts, 'events_before', g.events, 'still', g.last_ts = least(%4$L, now()),
+			'peer_address', p.peer_address, 'collector', p.collector,
+			'gaps', (SELECT jsonb_agg(i.reason) FROM bgp.ingest_gap i WHERE i.collector = p.collector AND i.from_ts < g.last_ts AND i.to_ts > g.first_ts)) AS evidence
+		FROM gap g JOIN bgp.peer p USING (peer_id)
+		WHERE NOT g.down AND g.last_ts - g.first_ts >= %5$L AND p.peer_asn IS NOT DISTINCT FROM coalesce(%6$L, p.peer_asn)
+		  AND p.peer_id = ANY (coalesce(%7$L, ARRAY[p.peer_id]))$q$, log, extract(epoch FROM quiet) / 2, since, until, quiet, asn, peer_ids), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.silent_peer(timestamptz, timestamptz, bigint, int[], interval, int) IS
+'Silent peers: no update of any family and no event of the session for at least quiet (default 30 minutes) since the last one, while it was not known to be down; a row per peer
+(suspect: its ASN) and silence, prefix is NULL, first_seen = the last sign of life, last_seen = the next one or the end of the range.  A peer that said nothing at all in
+the range is not reported: see bgp.peer.last_seen.  (ExaBGP does not report keepalives: a small table may well be silent.)
+asn: the ASN of the peer.
+evidence: silent_for, events_before (updates in the range before), still (silent to the end), peer_address, collector, gaps (known losses of the helper at the time).';
+
+CREATE OR REPLACE FUNCTION hunt.rib_diff(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	families	text[] := CASE WHEN family IS NULL THEN '{ipv4 unicast,ipv6 unicast}' ELSE ARRAY[family] END;
+BEGIN
+	IF since IS NULL OR until IS NULL THEN
+		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	RETURN QUERY EXECUTE hunt.report($q$
+		WITH old AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key, coalesce(r.rd, '') AS rd_key FROM bgp.rib_at($1, $3, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
+		new AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key, coalesce(r.rd, '') AS rd_key FROM bgp.rib_at($2, $3, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
+		diff AS (
+			SELECT peer_id, prefix, o.origin_asn AS was, n.origin_asn AS becomes, o.as_path AS was_path, n.as_path AS new_path,
+			    coalesce(n.since, $2) AS ts, CASE
+				WHEN n.kind IS NULL THEN 'removed' WHEN o.kind IS NULL THEN 'added'
+				WHEN o.origin_asn IS DISTINCT FROM n.origin_asn THEN 'origin'
+				WHEN o.as_path IS DISTINCT FROM n.as_path THEN 'path' ELSE 'attributes' END AS change
+			FROM (SELECT old.*, true AS kind, to_jsonb(old) - '{since,first_announced,stale}'::text[] AS all_of_it FROM old) o
+			FULL JOIN (SELECT new.*, true AS kind, to_jsonb(new) - '{since,first_announced,stale}'::text[] AS all_of_it FROM new) n
+			    USING (peer_id, family, prefix, path_id_key, rd_key)
+			WHERE o.all_of_it IS DISTINCT FROM n.all_of_it)
+		SELECT coalesce(d.becomes, d.was) AS suspect, d.prefix, min(d.ts) AS first_ts, max(d.ts) AS last_ts, array_agg(d.peer_id ORDER BY d.ts, d.peer_id) AS peer_ids,
+		    count(*) AS events, jsonb_strip_nulls(jsonb_build_object('change', d.change, 'origin_before', d.was, 'origin_after', d.becomes,
+			'path_before', min(d.was_path), 'path_after', min(d.new_path))) AS evidence
+		FROM diff d WHERE $6 IS NULL OR $6 IN (d.becomes, d.was)
+		GROUP BY d.prefix, d.change, d.was, d.becomes$q$, 'bgp.route_event e WHERE false', min_peers)
+	    USING since, until, within, peer_ids, families, asn;
+END
+$$;
+COMMENT ON FUNCTION hunt.rib_diff(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
+'What is different at two moments: the routes of each peer at until compared with those at since (bgp.rib_at), whatever came and went between; a row per prefix, kind of
+change and pair of origins; first_seen and last_seen = since when the peers have the new route (removed: until).  Give within or peer_ids: the whole table of every peer is much.
+asn: the origin before or after; the suspect is the one after, or before if it is removed.
+evidence: change (added, removed, origin, path or attributes), origin_before, origin_after, path_before, path_after (one of them, if peers differ).';
+

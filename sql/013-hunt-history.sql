@@ -1,0 +1,594 @@
+-- 013-hunt-history.sql - hunts that ask what is new, and the summaries that they compare with.
+--
+-- What is new is what the days before did not have.  Those days are not read again for each question: every
+-- day gone by has a summary, made once by cron (hunt.summarize_missing) and made anew when late updates changed the day.  A
+-- summary has a row for what was seen that day at all, not one for each peer that saw it: it is a tenth of
+-- the size, and "new" means new to all peers.  What has no summary yet, as the day that is still going on, is read from the log.
+
+CREATE SCHEMA IF NOT EXISTS hunt;
+
+CREATE TABLE IF NOT EXISTS hunt.summary_day (
+	day		date NOT NULL,
+	peer_id		int NOT NULL,
+	events		bigint NOT NULL,
+	bytes		bigint NOT NULL,
+	inserted	bigint,
+	summarized_at	timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (day, peer_id)
+);
+COMMENT ON TABLE hunt.summary_day IS 'which leafs of the log are in the summaries of their day, and what they were like then';
+COMMENT ON COLUMN hunt.summary_day.events IS 'rows of the leaf';
+COMMENT ON COLUMN hunt.summary_day.bytes IS 'size of its table: when it or inserted is another, rows may have come since';
+COMMENT ON COLUMN hunt.summary_day.inserted IS 'rows ever inserted, as the server''s statistics had it';
+
+CREATE TABLE IF NOT EXISTS hunt.day_origin (
+	first_ts	timestamptz NOT NULL,
+	last_ts		timestamptz NOT NULL,
+	origin_asn	bigint NOT NULL,
+	events		bigint NOT NULL,
+	day		date NOT NULL,
+	prefix		cidr NOT NULL,
+	peer_ids	int[] NOT NULL
+) PARTITION BY RANGE (day);
+CREATE INDEX IF NOT EXISTS day_origin_prefix ON hunt.day_origin (prefix);
+CREATE INDEX IF NOT EXISTS day_origin_origin_asn ON hunt.day_origin (origin_asn);
+COMMENT ON TABLE hunt.day_origin IS 'unicast prefixes and who originated them, a row per UTC day; a partition each';
+COMMENT ON COLUMN hunt.day_origin.events IS 'announcements; answers to a route refresh are not counted';
+COMMENT ON COLUMN hunt.day_origin.peer_ids IS 'peers that saw it, the first one first';
+
+CREATE TABLE IF NOT EXISTS hunt.day_link (
+	first_ts	timestamptz NOT NULL,
+	last_ts		timestamptz NOT NULL,
+	asn1		bigint NOT NULL,
+	asn2		bigint NOT NULL,
+	events		bigint NOT NULL,
+	day		date NOT NULL,
+	to_origin	boolean NOT NULL,
+	peer_ids	int[] NOT NULL
+) PARTITION BY RANGE (day);
+CREATE INDEX IF NOT EXISTS day_link_asns ON hunt.day_link (asn1, asn2);
+CREATE INDEX IF NOT EXISTS day_link_asn2 ON hunt.day_link (asn2);
+COMMENT ON TABLE hunt.day_link IS 'pairs of ASNs side by side on unicast paths, a row per UTC day; a partition each';
+COMMENT ON COLUMN hunt.day_link.asn1 IS 'the one that is nearer to the peer: asn2 announced to asn1';
+COMMENT ON COLUMN hunt.day_link.to_origin IS 'asn2 was the origin at least once';
+COMMENT ON COLUMN hunt.day_link.peer_ids IS 'peers that saw it, the first one first';
+
+CREATE TABLE IF NOT EXISTS hunt.day_community (
+	first_ts	timestamptz NOT NULL,
+	last_ts		timestamptz NOT NULL,
+	events		bigint NOT NULL,
+	day		date NOT NULL,
+	community	text NOT NULL,
+	peer_ids	int[] NOT NULL
+) PARTITION BY RANGE (day);
+CREATE INDEX IF NOT EXISTS day_community_community ON hunt.day_community (community);
+COMMENT ON TABLE hunt.day_community IS 'communities and large communities on unicast routes, a row per UTC day; a partition each';
+COMMENT ON COLUMN hunt.day_community.peer_ids IS 'peers that saw it, the first one first';
+
+-- --- making them ------------------------------------------------------------------------------------------
+
+-- hunt.summary_query: what the updates of a log clause have of origins, links or communities
+CREATE OR REPLACE FUNCTION hunt.summary_query(what text, log text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format(CASE what
+	WHEN 'origin' THEN $q$
+		SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events)::bigint AS events,
+		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids
+		FROM (SELECT e.peer_id, e.prefix, e.origin_asn, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+		    FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn) s
+		GROUP BY s.prefix, s.origin_asn$q$
+	WHEN 'link' THEN $q$
+		SELECT l.asn1, l.asn2, bool_or(l.to_origin) AS to_origin, min(l.first_ts) AS first_ts, max(l.last_ts) AS last_ts, sum(l.events)::bigint AS events,
+		    array_agg(l.peer_id ORDER BY l.first_ts, l.peer_id) AS peer_ids
+		FROM (SELECT s.peer_id, s.path[i] AS asn1, s.path[i + 1] AS asn2, bool_or(s.path[i + 1] = s.path[cardinality(s.path)]) AS to_origin,
+			min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events
+		    FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
+			GROUP BY e.peer_id, e.path) s
+		    CROSS JOIN LATERAL generate_series(1, cardinality(s.path) - 1) i
+		    WHERE s.path[i] <> s.path[i + 1]
+		    GROUP BY 1, 2, 3) l
+		GROUP BY l.asn1, l.asn2$q$
+	WHEN 'community' THEN $q$
+		SELECT c.community, min(c.first_ts) AS first_ts, max(c.last_ts) AS last_ts, sum(c.events)::bigint AS events,
+		    array_agg(c.peer_id ORDER BY c.first_ts, c.peer_id) AS peer_ids
+		FROM (SELECT s.peer_id, u.community, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events
+		    FROM (SELECT e.peer_id, e.communities, e.large_communities, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
+			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			FROM %s AND e.kind = 'A' AND (e.communities IS NOT NULL OR e.large_communities IS NOT NULL)
+			GROUP BY e.peer_id, e.communities, e.large_communities) s
+		    CROSS JOIN LATERAL unnest(s.communities || s.large_communities) u (community)
+		    GROUP BY s.peer_id, u.community) c
+		GROUP BY c.community$q$ END, log)
+$$;
+COMMENT ON FUNCTION hunt.summary_query(text, text) IS 'the summary (origin, link or community) of the updates of hunt.log_clause, as a query';
+
+CREATE OR REPLACE FUNCTION hunt.summarize(day date) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET client_min_messages = warning SET timezone = 'UTC' SET datestyle = ISO SET jit = off
+SET enable_partitionwise_aggregate = on SET work_mem = '64MB' SET parallel_tuple_cost = 0.001 SET parallel_setup_cost = 100 AS $$
+DECLARE
+	log	text := hunt.log_clause($1::timestamp AT TIME ZONE 'UTC', ($1 + 1)::timestamp AT TIME ZONE 'UTC', NULL, NULL, NULL);
+	what	text;
+	leaf	text;
+	part	record;
+	n	bigint;
+	total	bigint := 0;
+BEGIN
+	IF $1 >= (now() AT TIME ZONE 'UTC')::date THEN
+		RAISE EXCEPTION 'day % is not over', $1 USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	-- one at a time
+	PERFORM pg_advisory_xact_lock(hashtextextended('hunt.summarize', 0));
+	-- first what the leafs are like, then their rows: what comes in between is noticed later
+	DELETE FROM hunt.summary_day d WHERE d.day = $1;
+	FOR part IN SELECT p.* FROM bgp.partition p WHERE p.day = $1 LOOP
+		INSERT INTO hunt.summary_day (day, peer_id, events, bytes, inserted)
+		VALUES ($1, part.peer_id, 0, pg_relation_size(part.leaf), pg_stat_get_tuples_inserted(part.leaf));
+		EXECUTE format('UPDATE hunt.summary_day d SET events = (SELECT count(*) FROM %s) WHERE d.day = %L AND d.peer_id = %s', part.leaf, $1, part.peer_id);
+	END LOOP;
+	FOREACH what IN ARRAY '{origin,link,community}'::text[] LOOP
+		leaf := format('day_%s_%s', what, to_char($1, 'YYYYMMDD'));
+		IF to_regclass('hunt.' || leaf) IS NULL THEN
+			-- made aside and attached, so that no question has to wait
+			EXECUTE format('CREATE TABLE hunt.%I (LIKE hunt.%I INCLUDING ALL)', leaf, 'day_' || what);
+			EXECUTE format('GRANT SELECT ON hunt.%I TO exabgp_pg_reader', leaf);
+			EXECUTE format('ALTER TABLE hunt.%I ATTACH PARTITION hunt.%I FOR VALUES FROM (%L) TO (%L)', 'day_' || what, leaf, $1, $1 + 1);
+		ELSE
+			EXECUTE format('DELETE FROM hunt.%I', leaf);
+		END IF;
+		EXECUTE format('INSERT INTO hunt.%1$I (day, %2$s, first_ts, last_ts, events, peer_ids) SELECT %3$L::date, %2$s, first_ts, last_ts, events, peer_ids FROM (%4$s) s ORDER BY %2$s',
+		    leaf, CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END, $1, hunt.summary_query(what, log));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		total := total + n;
+		EXECUTE format('ANALYZE hunt.%I', leaf);
+	END LOOP;
+	RETURN total;
+END
+$$;
+COMMENT ON FUNCTION hunt.summarize(date) IS 'makes the summaries of a day gone by, or makes them anew; the number of their rows';
+
+CREATE OR REPLACE FUNCTION hunt.summary_missing(exact boolean DEFAULT false) RETURNS SETOF date LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	leaf	record;
+	n	bigint;
+	missing	date[] := '{}';
+BEGIN
+	FOR leaf IN
+	    SELECT p.leaf, p.day, p.peer_id, d.events, d.events IS NOT NULL AND d.bytes = pg_relation_size(p.leaf)
+		AND d.inserted IS NOT DISTINCT FROM pg_stat_get_tuples_inserted(p.leaf) AND NOT $1 AS same
+	    FROM bgp.partition p LEFT JOIN hunt.summary_day d USING (day, peer_id)
+	    WHERE p.day < (now() AT TIME ZONE 'UTC')::date ORDER BY p.day LOOP
+		CONTINUE WHEN leaf.same OR leaf.day = ANY (missing);
+		IF leaf.events IS NOT NULL THEN
+			EXECUTE format('SELECT count(*) FROM %s', leaf.leaf) INTO n;
+			IF n = leaf.events THEN	-- only looked different
+				UPDATE hunt.summary_day d SET bytes = pg_relation_size(leaf.leaf), inserted = pg_stat_get_tuples_inserted(leaf.leaf)
+				WHERE d.day = leaf.day AND d.peer_id = leaf.peer_id;
+				CONTINUE;
+			END IF;
+		END IF;
+		missing := missing || leaf.day;
+		RETURN NEXT leaf.day;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION hunt.summary_missing(boolean) IS
+    'days gone by of which the log has something that is not in their summary; by size and statistics of the leafs, exact: by counting rows';
+
+CREATE OR REPLACE FUNCTION hunt.summarize_missing(exact boolean DEFAULT false) RETURNS TABLE (day date, summary_rows bigint) LANGUAGE sql
+SET search_path = pg_catalog, pg_temp AS $$
+	SELECT d, hunt.summarize(d) FROM hunt.summary_missing($1) d
+$$;
+COMMENT ON FUNCTION hunt.summarize_missing(boolean) IS 'makes the summaries that are missing or out of date: for cron, after midnight UTC';
+
+CREATE OR REPLACE FUNCTION hunt.summary_drop(before date) RETURNS SETOF text LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+	name	text;
+BEGIN
+	PERFORM pg_advisory_xact_lock(hashtextextended('hunt.summarize', 0));
+	FOR name IN
+	    SELECT c.relname FROM pg_class c
+	    WHERE c.relnamespace = 'hunt'::regnamespace AND c.relispartition AND c.relname ~ '^day_(origin|link|community)_\d{8}$'
+	      AND to_date(right(c.relname, 8), 'YYYYMMDD') < $1 ORDER BY right(c.relname, 8), c.relname LOOP
+		EXECUTE format('DROP TABLE hunt.%I', name);
+		RETURN NEXT 'hunt.' || name;
+	END LOOP;
+	DELETE FROM hunt.summary_day d WHERE d.day < $1;
+END
+$$;
+COMMENT ON FUNCTION hunt.summary_drop(date) IS
+    'drops the summaries of days before this one, for retention; the names of what was dropped. Gives up after 5 s if questions are in the way';
+
+-- --- reading them ------------------------------------------------------------------------------------------
+
+-- hunt.summary_source: origins, links or communities of a range, as a query of hunt.summary_query's columns: from the summary for
+-- each whole day that has a complete one, else from the log; the same thing comes once per such part.
+CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[])
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
+DECLARE
+	columns	text := CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END
+	    || ', first_ts, last_ts, events, peer_ids';
+	days	date[];
+	d	date;
+	at	timestamptz := since;
+	parts	text[] := '{}';
+	behind	int := 0;
+BEGIN
+	-- (a filter on peers cannot be had from summaries)
+	IF peer_ids IS NULL THEN
+		SELECT array_agg(s.day ORDER BY s.day) INTO days
+		FROM (SELECT DISTINCT q.day FROM hunt.summary_day q) s
+		WHERE s.day::timestamp AT TIME ZONE 'UTC' >= since AND (s.day + 1)::timestamp AT TIME ZONE 'UTC' <= until
+		  AND NOT EXISTS (SELECT FROM bgp.partition p WHERE p.day = s.day
+		      AND NOT EXISTS (SELECT FROM hunt.summary_day k WHERE (k.day, k.peer_id) = (p.day, p.peer_id)));
+	END IF;
+	IF days IS NOT NULL THEN
+		parts := parts || format('SELECT %s FROM hunt.%I s WHERE s.day = ANY (%L::date[])%s', columns, 'day_' || what, days,
+		    CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '')
+			|| coalesce(' AND s.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '') END);
+	END IF;
+	FOREACH d IN ARRAY coalesce(days, '{}') || NULL::date LOOP
+		IF coalesce(d::timestamp AT TIME ZONE 'UTC', until) > at THEN
+			parts := parts || format('SELECT %s FROM (%s) s', columns, hunt.summary_query(what,
+			    hunt.log_clause(at, coalesce(d::timestamp AT TIME ZONE 'UTC', until), within, peer_ids, NULL, prefixes => prefixes)));
+		END IF;
+		at := (d + 1)::timestamp AT TIME ZONE 'UTC';
+	END LOOP;
+	IF parts = '{}' THEN
+		parts := ARRAY[format('SELECT %s FROM (%s) s', columns, hunt.summary_query(what, hunt.log_clause(since, until, within, peer_ids, NULL) || ' AND false'))];
+	END IF;
+	RETURN array_to_string(parts, ' UNION ALL ');
+END
+$$;
+COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]) IS
+    'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
+
+-- hunt.history: how much there is before a moment.  from_ts NULL: nothing.  peer_ids: the peers of which there is something.
+CREATE OR REPLACE FUNCTION hunt.history(at timestamptz, asked interval, OUT from_ts timestamptz, OUT peer_ids int[], OUT note text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO SET intervalstyle = postgres AS $$
+DECLARE
+	today	date := (at AT TIME ZONE 'UTC')::date;
+	oldest	date;
+	early	timestamptz;
+BEGIN
+	IF asked IS NULL OR asked <= interval '0' THEN
+		RAISE EXCEPTION 'the history to compare with must be longer than nothing' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT min(d.day), array_agg(DISTINCT d.peer_id) INTO oldest, peer_ids
+	FROM (SELECT p.day, p.peer_id FROM bgp.partition p UNION SELECT s.day, s.peer_id FROM hunt.summary_day s) d WHERE d.day < today
+	    AND d.day >= (at - asked)::date;
+	early := oldest::timestamp AT TIME ZONE 'UTC';
+	-- the day itself, up to then
+	EXECUTE format('SELECT least(%L, min(e.ts)), %L::int[] || array_agg(DISTINCT e.peer_id) FROM (SELECT e.peer_id, min(e.ts) AS ts FROM %s GROUP BY e.peer_id) e',
+	    early, peer_ids, hunt.log_clause(greatest(today::timestamp AT TIME ZONE 'UTC', at - asked), at, NULL, NULL, NULL)) INTO early, peer_ids;
+	IF early IS NULL THEN
+		note := format('none of %s asked', asked);
+		RAISE WARNING 'nothing to compare with: the log has nothing before %', at
+		    USING HINT = 'What is new cannot be told from what was there before.';
+		RETURN;
+	END IF;
+	from_ts := greatest(early, at - asked);
+	note := CASE WHEN from_ts < at - asked + interval '1 day' THEN asked::text
+	    ELSE format('%s of %s asked', justify_hours(date_trunc('minute', at - from_ts)), asked) END;
+END
+$$;
+COMMENT ON FUNCTION hunt.history(timestamptz, interval) IS 'for the hunts: the history that there is before a moment, of what was asked for';
+
+-- --- what is new -------------------------------------------------------------------------------------------
+-- All of these take history (default 14 days): how long before the range a thing must not have been seen, at any peer, to be new.
+-- Where the log does not go back so far, they compare with what there is and say so in evidence.history ("2 days 03:00:00 of 14 days
+-- asked"); where there is nothing before the range, they return nothing, with a warning.  Things that only peers show that have
+-- no history themselves are left out: all that a new peer sends would be new.
+
+CREATE OR REPLACE FUNCTION hunt.new_origin(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	h	record;
+	mine	cidr[];
+BEGIN
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN;
+	END IF;
+	IF asn IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
+		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH known AS MATERIALIZED (
+			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
+		new AS (
+			SELECT s.*, k.origins FROM (%s) s JOIN known k USING (prefix)
+			WHERE s.origin_asn <> ALL (k.origins) AND s.peer_ids && %L AND s.origin_asn = coalesce(%L, s.origin_asn))
+		SELECT n.origin_asn AS suspect, n.prefix, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+		    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events,
+		    jsonb_build_object('known_origins', n.origins, 'history', %L) AS evidence
+		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+		GROUP BY n.prefix, n.origin_asn, n.origins$q$,
+	    hunt.summary_source('origin', h.from_ts, since, NULL, within, mine), hunt.summary_source('origin', since, until, peer_ids, within, mine),
+	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.new_origin(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new origin: a unicast prefix that was announced in the history before the range, and in the range with an origin that it did not have then, at any peer; a row per prefix and new
+origin (suspect).  A prefix that was not there at all before is hunt.first_seen''s.
+asn: the new origin.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: known_origins, history.';
+
+CREATE OR REPLACE FUNCTION hunt.first_seen(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, what text DEFAULT 'prefix', history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	h	record;
+	mine	cidr[];
+BEGIN
+	IF what IS NULL OR what NOT IN ('prefix', 'origin') THEN
+		RAISE EXCEPTION 'hunt.first_seen: what must be prefix or origin' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN;
+	END IF;
+	IF asn IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
+		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
+		new AS (
+			SELECT s.* FROM (%3$s) s LEFT JOIN known k USING (%1$I)
+			WHERE k.%1$I IS NULL AND s.peer_ids && %4$L AND s.origin_asn = coalesce(%5$L, s.origin_asn))
+		SELECT n.origin_asn AS suspect, n.prefix, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+		    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events,
+		    jsonb_build_object('new', %6$L, 'history', %7$L) AS evidence
+		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+		GROUP BY n.prefix, n.origin_asn$q$, CASE what WHEN 'prefix' THEN 'prefix' ELSE 'origin_asn' END,
+	    hunt.summary_source('origin', h.from_ts, since, NULL, CASE what WHEN 'prefix' THEN within END, CASE what WHEN 'prefix' THEN mine END),
+	    hunt.summary_source('origin', since, until, peer_ids, within, mine),
+	    h.peer_ids, asn, what, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.first_seen(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
+'Seen for the first time: a unicast prefix (what = prefix) that nobody announced in the history before the range, or an origin AS (what = origin) that announced
+nothing then; a row per prefix and origin (suspect).
+asn: the origin.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: new (prefix or origin), history.';
+
+CREATE OR REPLACE FUNCTION hunt.sub_prefix(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	h	record;
+	mine	cidr[];
+BEGIN
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN;
+	END IF;
+	-- what may be new, and all that may cover it: a few prefixes to ask history for
+	IF asn IS NOT NULL OR within IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT c), ''{}'') FROM (SELECT DISTINCT s.prefix FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)) p,'
+		    ' unnest(bgp.supernets(p.prefix)) c', hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH known AS MATERIALIZED (
+			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
+		new AS MATERIALIZED (
+			SELECT s.* FROM (%s) s LEFT JOIN known k USING (prefix)
+			WHERE k.prefix IS NULL AND s.peer_ids && %L AND s.origin_asn = coalesce(%L, s.origin_asn)),
+		nearest AS (
+			SELECT DISTINCT ON (p.prefix) p.prefix, k.prefix AS covering, k.origins
+			FROM (SELECT DISTINCT n.prefix FROM new n) p
+			CROSS JOIN LATERAL generate_series(1, masklen(p.prefix) - 1) l
+			JOIN known k ON k.prefix = set_masklen(p.prefix, l)
+			ORDER BY p.prefix, masklen(k.prefix) DESC)
+		SELECT n.origin_asn AS suspect, n.prefix, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+		    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events,
+		    jsonb_build_object('covering', c.covering, 'covering_origins', c.origins, 'same_origin', n.origin_asn = ANY (c.origins), 'history', %L) AS evidence
+		FROM new n JOIN nearest c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+		GROUP BY n.prefix, n.origin_asn, c.covering, c.origins$q$,
+	    hunt.summary_source('origin', h.from_ts, since, NULL, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
+	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.sub_prefix(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new more specific: a unicast prefix that nobody announced in the history before the range, inside of one that was announced then; a row per prefix and origin (suspect).  A default
+route covers nothing here.  With another origin than the covering prefix this is how a sub-prefix hijack begins (same_origin false).
+asn: the origin of the new prefix.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: covering (the nearest known prefix around it), covering_origins, same_origin, history.';
+
+CREATE OR REPLACE FUNCTION hunt.super_prefix(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	h	record;
+BEGIN
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH known AS MATERIALIZED (
+			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
+		new AS MATERIALIZED (
+			SELECT s.* FROM (%s) s LEFT JOIN known k USING (prefix)
+			WHERE k.prefix IS NULL AND s.peer_ids && %L AND s.origin_asn = coalesce(%L, s.origin_asn)),
+		length AS (SELECT family(n.prefix) AS family, masklen(n.prefix) AS length FROM new n GROUP BY 1, 2),
+		inside AS (
+			SELECT set_masklen(k.prefix, l.length) AS prefix, k.prefix AS covered, k.origins
+			FROM known k JOIN length l ON l.family = family(k.prefix) AND l.length < masklen(k.prefix)),
+		covered AS (
+			SELECT p.prefix, count(*) AS n, (array_agg(jsonb_build_object('prefix', c.covered, 'origins', c.origins) ORDER BY c.covered))[1:10] AS examples,
+			    array_agg(DISTINCT o.origin) AS origins
+			FROM (SELECT DISTINCT n.prefix FROM new n) p JOIN inside c USING (prefix) CROSS JOIN LATERAL unnest(c.origins) o (origin)
+			GROUP BY p.prefix)
+		SELECT n.origin_asn AS suspect, n.prefix, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+		    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events,
+		    jsonb_build_object('covered', c.n, 'examples', to_jsonb(c.examples), 'same_origin', c.origins = ARRAY[n.origin_asn], 'history', %L) AS evidence
+		FROM new n JOIN covered c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+		GROUP BY n.prefix, n.origin_asn, c.n, c.examples, c.origins$q$,
+	    hunt.summary_source('origin', h.from_ts, since, NULL, within, NULL),
+	    hunt.summary_source('origin', since, until, peer_ids, NULL, CASE WHEN within IS NOT NULL THEN bgp.supernets(within) END),
+	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, NULL, peer_ids, NULL), min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.super_prefix(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new covering prefix: a unicast prefix that nobody announced in the history before the range, around one or more that were announced then; a row per prefix and origin (suspect).  It draws the
+traffic of whatever part of it nobody announces, and of all of it once the more specifics are withdrawn.
+within: only around this prefix.  asn: the origin of the new prefix.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows
+and a warning.
+evidence: covered (how many prefix and origin pairs it is around), examples (up to 10), same_origin (all of them have this origin only), history.';
+
+-- hunt.new_links: of hunt.new_link and hunt.new_neighbor
+CREATE OR REPLACE FUNCTION hunt.new_links(since timestamptz, until timestamptz, within cidr, asn bigint, peer_ids int[], history interval, to_origin boolean, min_peers int)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET intervalstyle = postgres AS $$
+DECLARE
+	h	record;
+	log	text := hunt.log_clause(since, until, within, peer_ids, NULL);
+BEGIN
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN NULL;
+	END IF;
+	RETURN hunt.report(format($q$
+		WITH known AS MATERIALIZED (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k),
+		new AS (
+			SELECT s.* FROM (%s) s LEFT JOIN known k USING (asn1, asn2)
+			WHERE k.asn1 IS NULL AND s.peer_ids && %L %s),
+		link AS (
+			SELECT n.asn1, n.asn2, bool_or(n.to_origin) AS to_origin, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+			    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events
+			FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+			GROUP BY n.asn1, n.asn2)
+		SELECT l.asn1 AS suspect, u.prefix, l.first_ts, l.last_ts, l.peer_ids, l.events,
+		    jsonb_build_object('link', ARRAY[l.asn1, l.asn2], 'to_origin', l.to_origin, 'history', %L) AS evidence
+		FROM link l LEFT JOIN LATERAL (SELECT e.prefix FROM %s AND e.kind = 'A' AND e.ts = l.first_ts AND e.peer_id = l.peer_ids[1]
+		    AND e.path @> ARRAY[l.asn1, l.asn2] ORDER BY e.seq LIMIT 1) u ON true$q$,
+	    hunt.summary_source('link', h.from_ts, since, NULL, NULL, NULL),
+	    hunt.summary_source('link', since, until, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL),
+	    h.peer_ids, CASE WHEN to_origin THEN 'AND s.to_origin' || coalesce(' AND s.asn2 = ' || asn, '') ELSE coalesce('AND ' || asn || ' IN (s.asn1, s.asn2)', '') END,
+	    h.note, log), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int) IS 'for the hunts: the query of hunt.new_link and hunt.new_neighbor';
+
+CREATE OR REPLACE FUNCTION hunt.new_link(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, false, min_peers);
+BEGIN
+	IF query IS NOT NULL THEN
+		RETURN QUERY EXECUTE query;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.new_link(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new link: two ASNs side by side on a unicast path of the range, in this order, that no path had so in the history before it; a row per pair.  The suspect is the left one, which passed on what
+it had from the other; prefix is that of the first announcement.  Prepends are collapsed; paths with an AS_SET are left out.  Forged paths, new
+peerings and leaks look like this; a route server that leaves its ASN out makes a link of its two members.
+asn: one of the two.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: link, to_origin (the right one was the origin), history.';
+
+CREATE OR REPLACE FUNCTION hunt.new_neighbor(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, true, min_peers);
+BEGIN
+	IF query IS NOT NULL THEN
+		RETURN QUERY EXECUTE query;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.new_neighbor(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new neighbour of an origin: the hunt.new_link rows where the right ASN is the origin of the path; the suspect is the neighbour.  A hijacker that puts the rightful origin at the end
+of its path (type 1) looks like this.
+asn: the origin.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: link (neighbour, origin), to_origin, history.';
+
+CREATE OR REPLACE FUNCTION hunt.community_new(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	h	record;
+	log	text := hunt.log_clause(since, until, within, peer_ids, NULL);
+BEGIN
+	SELECT * INTO h FROM hunt.history(since, history);
+	IF h.from_ts IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH known AS MATERIALIZED (SELECT DISTINCT k.community FROM (%s) k),
+		new AS (
+			SELECT s.* FROM (%s) s LEFT JOIN known k USING (community)
+			WHERE k.community IS NULL AND s.peer_ids && %L AND split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1))),
+		community AS (
+			SELECT n.community, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
+			    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events
+			FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
+			GROUP BY n.community)
+		SELECT split_part(c.community, ':', 1)::bigint AS suspect, u.prefix, c.first_ts, c.last_ts, c.peer_ids, c.events,
+		    jsonb_build_object('community', c.community, 'history', %L) AS evidence
+		FROM community c LEFT JOIN LATERAL (SELECT e.prefix FROM %s AND e.kind = 'A' AND e.ts = c.first_ts AND e.peer_id = c.peer_ids[1]
+		    AND (e.communities @> ARRAY[c.community] OR e.large_communities @> ARRAY[c.community]) ORDER BY e.seq LIMIT 1) u ON true$q$,
+	    hunt.summary_source('community', h.from_ts, since, NULL, NULL, NULL),
+	    hunt.summary_source('community', since, until, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL),
+	    h.peer_ids, asn::text, h.note, log), log, min_peers);
+END
+$$;
+COMMENT ON FUNCTION hunt.community_new(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
+'A new community: a community (RFC 1997) or large community (RFC 8092) on a unicast route of the range that no route had in the history before it; a row per community.  The suspect is its first part, the ASN
+that should have defined it (not always the AS that set it); prefix is that of the first announcement.
+asn: the first part.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
+evidence: community, history.';
+
+-- --- settings and rights ----------------------------------------------------------------------------
+
+-- What makes a hunt fast is said here for each of them, those of 012 as well: leafs aggregated one by one, no compiling of
+-- plans that are as many as there are leafs, memory for the hash tables, and rows from workers at
+-- what they cost where nothing but the hunt is waited for.
+DO $$
+DECLARE
+	f	regprocedure;
+	setting	text;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p
+	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
+	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
+		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
+		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100'] LOOP
+			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
+		END LOOP;
+	END LOOP;
+END
+$$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hunt FROM PUBLIC;
+GRANT USAGE ON SCHEMA hunt TO exabgp_pg_reader;
+GRANT SELECT ON hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
+-- what a hunt calls it calls with the rights of who asks
+DO $$
+DECLARE
+	f	regprocedure;
+BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p
+	    WHERE p.pronamespace = 'hunt'::regnamespace
+	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
+		OR p.proname IN ('log_clause', 'standing', 'kept', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		    'summary_query', 'summary_source', 'history', 'new_links')) LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
+	END LOOP;
+END
+$$;
