@@ -788,12 +788,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- hunt.prefix_ranges: index ranges of the configured prefixes that no other one covers
-CREATE OR REPLACE FUNCTION hunt.prefix_ranges(version int, lengths int[], OUT low cidr[], OUT high cidr[])
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT array_agg(c.prefix), array_agg(set_masklen(broadcast(c.prefix)::inet, CASE family(c.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr)
-	FROM (SELECT DISTINCT c.prefix FROM hunt.rule_prefix c WHERE c.version = $1) c
-	WHERE NOT EXISTS (SELECT FROM unnest($2) l(n) JOIN hunt.rule_prefix o
-		ON o.prefix = CASE WHEN l.n < masklen(c.prefix) THEN set_masklen(c.prefix, l.n) END WHERE o.version = $1)
+CREATE OR REPLACE FUNCTION hunt.prefix_ranges(version int, OUT low cidr[], OUT high cidr[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	p	cidr;
+	last	cidr;
+BEGIN
+	low := '{}';
+	high := '{}';
+	-- what covers others stands just before them
+	FOR p IN SELECT c.prefix FROM hunt.rule_prefix c WHERE c.version = $1 ORDER BY c.prefix LOOP
+		CONTINUE WHEN p <<= last;
+		last := p;
+		low := low || p;
+		high := high || set_masklen(broadcast(p)::inet, CASE family(p) WHEN 4 THEN 32 ELSE 128 END)::cidr;
+	END LOOP;
+END
 $$;
 
 -- hunt.plain_clause: SQL that is true where a route e is plainly legitimate, most of them are:
@@ -826,7 +836,7 @@ DECLARE
 	high	cidr[];
 BEGIN
 	IF $5 IS NULL THEN
-		SELECT r.low, r.high INTO low, high FROM hunt.prefix_ranges($1, $2) r;
+		SELECT r.low, r.high INTO low, high FROM hunt.prefix_ranges($1) r;
 	END IF;
 	RETURN QUERY EXECUTE format($f$
 	    SELECT s.ts, s.peer_id, s.seq, s.kind, s.prefix, s.path_id, s.path, s.as_path, s.next_hop, s.communities,
@@ -850,7 +860,9 @@ BEGIN
 	    -- (peers as constants: they choose the partitions when the query is planned)
 	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
 		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1,
-	    CASE WHEN $5 IS NULL THEN 'unnest($5, $6) w (low, high) JOIN bgp.route_event x ON x.prefix >= w.low AND x.prefix <= w.high'
+	    -- of a few configured prefixes the index on prefix tells all; many are looked up for each event
+	    CASE WHEN $5 IS NULL AND cardinality(low) <= 500 THEN format('unnest($5, $6) w (low, high), LATERAL (SELECT * FROM bgp.route_event y
+		WHERE y.prefix >= w.low AND y.prefix <= w.high AND y.ts >= %L AND y.ts <= %L OFFSET 0) x', $3, $4)
 		ELSE 'bgp.route_event x' END,
 	    hunt.plain_clause($1))
 	USING $2, $5, $6, $7, low, high;
@@ -1475,7 +1487,7 @@ COMMENT ON FUNCTION hunt.scan_follow() IS 'hunt.scan as the helper runs it, agai
 CREATE OR REPLACE FUNCTION hunt.replay(since timestamptz, until timestamptz, config jsonb DEFAULT NULL)
 RETURNS SETOF hunt.finding
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_material = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
 	version		int;
 	cfg		record;
@@ -1628,21 +1640,24 @@ $$;
 -- events; not those that may be gone.
 CREATE OR REPLACE FUNCTION hunt.rib_suspects(version int) RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET enable_seqscan = off AS $$
 DECLARE
-	lengths	int[] := hunt.prefix_lengths($1);
+	ranges	record;
 BEGIN
+	SELECT r.* INTO ranges FROM hunt.prefix_ranges($1) r;
 	RETURN QUERY EXECUTE format($f$
 	    SELECT * FROM (
 		SELECT e.since, e.peer_id, e.seq, 'S'::"char", e.prefix, e.path_id, e.path, e.as_path, e.next_hop,
 		    e.communities || e.large_communities, p.collector, p.peer_address, p.peer_asn, NULL::timestamptz,
 		    ARRAY(SELECT j FROM hunt.judge(%1$s, e.prefix, e.path, e.as_path, e.communities || e.large_communities, p.peer_asn) j) AS verdicts
-		FROM unnest($2, $3) w (low, high) JOIN bgp.rib_entry e ON e.prefix >= w.low AND e.prefix <= w.high
-		    JOIN bgp.peer p ON p.peer_id = e.peer_id
-		WHERE e.qualifier = '' AND NOT coalesce(e.ts < p.stale_since, false) AND NOT %2$s
+		-- (OFFSET 0: in this order, and nothing is asked of routes that no rule is about)
+		FROM unnest($2, $3) w (low, high),
+		    LATERAL (SELECT * FROM bgp.rib_entry x WHERE x.prefix >= w.low AND x.prefix <= w.high AND x.qualifier = '' OFFSET 0) e,
+		    LATERAL (SELECT * FROM bgp.peer q WHERE q.peer_id = e.peer_id OFFSET 0) p
+		WHERE NOT coalesce(e.ts < p.stale_since, false) AND NOT %2$s
 		OFFSET 0) s
 	    WHERE cardinality(s.verdicts) > 0$f$, $1, hunt.plain_clause($1))
-	USING lengths, (SELECT r.low FROM hunt.prefix_ranges($1, lengths) r), (SELECT r.high FROM hunt.prefix_ranges($1, lengths) r);
+	USING hunt.prefix_lengths($1), ranges.low, ranges.high;
 END
 $$;
 COMMENT ON FUNCTION hunt.rib_suspects(int) IS 'routes that peers hold now and that the rules object to';
@@ -1663,6 +1678,7 @@ BEGIN
 	DELETE FROM hunt.rule_prefix r WHERE r.version > 0;
 	DELETE FROM hunt.autoignore_prefix r WHERE r.version > 0;
 	PERFORM hunt.rules_install(v, config);
+	ANALYZE hunt.rule, hunt.rule_prefix, hunt.autoignore_prefix;
 	INSERT INTO bgp.consumer (name) VALUES ('hunt') ON CONFLICT DO NOTHING;
 	IF FOUND THEN
 		-- What the routes do not show yet; and what is being committed while the helper cannot
@@ -1806,7 +1822,7 @@ COMMENT ON FUNCTION hunt.closed_cases(cidr) IS 'findings of a prefix before whos
 COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS 'later events of a prefix change its findings';
 COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS 'the findings of a prefix since a time, anew from all its events';
 COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS 'judges open findings and the routes that are there under new rules';
-COMMENT ON FUNCTION hunt.prefix_ranges(int, int[]) IS 'index ranges of the configured prefixes';
+COMMENT ON FUNCTION hunt.prefix_ranges(int) IS 'index ranges of the configured prefixes';
 COMMENT ON FUNCTION hunt.plain_clause(int) IS 'SQL that tells routes which are plainly legitimate';
 COMMENT ON FUNCTION hunt.finding_for(bigint) IS 'the finding that a move is about, locked';
 

@@ -100,7 +100,7 @@ is "$status $out" "1 $wanted" "but check them"
 
 $rules load "$work/good file.json" >/dev/null
 sql "TRUNCATE bgp.batch_pending"
-seeds=(0.11 0.22 0.44 0.66 0.88 "0.$RANDOM")
+seeds=(0.11 0.22 0.44 0.53 0.61 0.83 "0.$RANDOM")
 on=0 anew=0
 for seed in "${seeds[@]}"; do
 	psql -XAtq -v ON_ERROR_STOP=1 >"$work/out" 2>&1 <<-END

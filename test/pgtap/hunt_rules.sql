@@ -371,6 +371,12 @@ SELECT pg_temp.say(39, 5, '10.3.0.0/16', '9 667') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT matches(pg_temp.found('10.3.0.0/16'), 'E\|0\|-\|- 667 withdrawn 39-39-41 1/1', 'what a later route has replaced already, is over');
 
+SELECT pg_temp.say(10, 10, '10.7.1.0/24', '9 667'), pg_temp.say(30, 10, '10.7.1.0/24', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.say(20, 10, NULL, 'down') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.7.1.0/24'), 'S|0|-|- 667 withdrawn 10-10-20 1/1', 'a session had gone down before');
+
 -- how many peers must lose it: the share, rounded to the nearest whole peer, one at least
 CREATE FUNCTION pg_temp.needed(n int, percent numeric) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
