@@ -46,7 +46,9 @@ BEGIN
 	    || CASE WHEN within IS NULL THEN ''
 		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
 		ELSE format(' AND e.prefix <<= %L', within) END
-	    || coalesce(' AND e.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '')
+	    -- (each element of a list is estimated, for each leaf: not of a long one)
+	    || coalesce(CASE WHEN cardinality(prefixes) > 50 THEN ' AND e.prefix IN (SELECT unnest(' || quote_literal(prefixes) || '::cidr[]))'
+		ELSE ' AND e.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])' END, '')
 	    || coalesce(' AND e.peer_id = ANY (' || quote_literal(peer_ids) || '::int[])', '')
 	    || coalesce(' AND e.origin_asn = ' || asn, '');
 END
@@ -69,7 +71,7 @@ COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolea
     'for the hunts: the routes that were there when the range began';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
--- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause.
+-- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
 CREATE OR REPLACE FUNCTION hunt.report(found text, log text, min_peers int) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($q$
@@ -168,7 +170,7 @@ BEGIN
 		FROM origin o JOIN party p USING (prefix)$q$,
 	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
 		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', '')),
-	    log, min_peers);
+	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -245,7 +247,7 @@ BEGIN
 		GROUP BY s.prefix, s.origin_asn, n.covering, n.origins$q$,
 	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
 		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
-	    coalesce('AND s.origin_asn = ' || asn, '')), log, min_peers) USING mine, around, origins;
+	    coalesce('AND s.origin_asn = ' || asn, '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, around, origins;
 END
 $$;
 COMMENT ON FUNCTION hunt.sub_moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -284,7 +286,7 @@ BEGIN
 		FROM step s WHERE s.was <> s.origin_asn %s
 		GROUP BY s.prefix, s.origin_asn$q$,
 	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
-	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), log, min_peers);
+	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.origin_change(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -328,7 +330,7 @@ BEGIN
 		FROM side s JOIN major m USING (prefix)
 		WHERE s.origin_asn <> m.origin_asn$q$,
 	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE b.prefix = ANY ('
-		|| quote_literal(mine) || '::cidr[])', '')), log, min_peers);
+		|| quote_literal(mine) || '::cidr[])', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -463,10 +465,15 @@ BEGIN
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, r.a, jsonb_build_object('between', r.between)
 		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		-- (written out for short paths, which most are: a subquery for each would take several times as long)
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
-		WHERE r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
+		WHERE (cardinality(p.path) > 7
+		    OR p.path[1] <> p.path[2] AND p.path[1] = ANY (p.path[3:]) OR p.path[2] <> p.path[3] AND p.path[2] = ANY (p.path[4:])
+		    OR p.path[3] <> p.path[4] AND p.path[3] = ANY (p.path[5:]) OR p.path[4] <> p.path[5] AND p.path[4] = ANY (p.path[6:])
+		    OR p.path[5] = p.path[7])
+		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -532,12 +539,13 @@ BEGIN
 			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
 			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
 			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
+		-- each AS that begins a run, with who stands left of it and right of the run
 		turn AS (
-			SELECT p.path, h.hops[i] AS out, h.hops[i + 1] AS at, h.hops[i + 2] AS origin
+			SELECT p.path, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
+			    (SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
 			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
-			CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
-			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
-			CROSS JOIN LATERAL generate_series(1, cardinality(h.hops) - 2) i)
+			CROSS JOIN LATERAL generate_series(2, cardinality(p.path) - 1) i
+			WHERE p.path[i - 1] <> p.path[i])
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
 		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
@@ -591,7 +599,8 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
 		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
 		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
-		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
+		WHERE (SELECT count(*) FROM unnest(p.path) a WHERE a = ANY (%2$L::bigint[])) >= 2
+		  AND h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -688,7 +697,7 @@ BEGIN
 		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
 		FROM unnest($1, $2, $3) j (prefix, origin_asn, evidence), %s AND e.kind = 'A' AND e.prefix = j.prefix AND e.origin_asn IS NOT DISTINCT FROM j.origin_asn
-		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), log, min_peers) USING mine, origins, cases;
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, origins, cases;
 END
 $$;
 COMMENT ON FUNCTION hunt.rpki_invalid(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -803,7 +812,7 @@ BEGIN
 			count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) AS a, count(*) FILTER (WHERE e.kind = 'W') AS w
 		    FROM %s GROUP BY e.peer_id, e.prefix
 		    HAVING count(*) FILTER (WHERE e.kind = 'W') >= %L AND count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) >= %2$L) s
-		GROUP BY s.prefix$q$, log, times), log, min_peers);
+		GROUP BY s.prefix$q$, log, times), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.flaps(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
@@ -850,7 +859,7 @@ BEGIN
 		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
 		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
 		GROUP BY d.prefix, d.origin_asn
-		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), log, min_peers);
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
@@ -864,7 +873,9 @@ evidence: longest, shortest (time that it stayed).';
 -- hunt.standing's, but fast, and without what was lost or changed since.
 CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, prefixes cidr[], peer_ids int[], family text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ',
+	SELECT format(CASE WHEN cardinality(prefixes) > 50
+		THEN 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix IN (SELECT unnest(%L::cidr[])) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND '
+		ELSE 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ' END,
 	    prefixes, before)
 	    || coalesce(' r.peer_id = ANY (' || quote_literal(peer_ids) || ') AND ', '')
 	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
@@ -907,7 +918,7 @@ BEGIN
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
-		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), log, min_peers);
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
