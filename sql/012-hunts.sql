@@ -26,6 +26,15 @@ CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- --- how the queries are put together ------------------------------------------------------------
 
+-- hunt.one_of: the condition that a column is one of some prefixes, '' for NULL.  A few are listed; each element of a list is estimated
+-- anew for each leaf, so many are joined.
+CREATE OR REPLACE FUNCTION hunt.one_of(name text, prefixes cidr[]) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN $2 IS NULL THEN ''
+	    WHEN cardinality($2) > 50 THEN format(' AND %s IN (SELECT unnest(%L::cidr[]))', $1, $2)
+	    ELSE format(' AND %s = ANY (%L::cidr[])', $1, $2) END
+$$;
+COMMENT ON FUNCTION hunt.one_of(text, cidr[]) IS 'for the hunts: a condition on prefixes';
+
 -- hunt.log_clause: FROM and WHERE of the updates e of a range.  asn: its origin; covering: also the
 -- prefixes that cover within.
 CREATE OR REPLACE FUNCTION hunt.log_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text,
@@ -46,9 +55,7 @@ BEGIN
 	    || CASE WHEN within IS NULL THEN ''
 		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
 		ELSE format(' AND e.prefix <<= %L', within) END
-	    -- (each element of a list is estimated, for each leaf: not of a long one)
-	    || coalesce(CASE WHEN cardinality(prefixes) > 50 THEN ' AND e.prefix IN (SELECT unnest(' || quote_literal(prefixes) || '::cidr[]))'
-		ELSE ' AND e.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])' END, '')
+	    || hunt.one_of('e.prefix', prefixes)
 	    || coalesce(' AND e.peer_id = ANY (' || quote_literal(peer_ids) || '::int[])', '')
 	    || coalesce(' AND e.origin_asn = ' || asn, '');
 END
@@ -69,6 +76,40 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET dates
 $$;
 COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
     'for the hunts: the routes that were there when the range began';
+
+-- hunt.full_peers: the peers that hold most routes, three at most: what they have since long, the others know as well
+CREATE OR REPLACE FUNCTION hunt.full_peers(peer_ids int[]) RETURNS int[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(array_agg(f.peer_id), '{}') FROM (SELECT p.peer_id FROM bgp.peer p WHERE $1 IS NULL OR p.peer_id = ANY ($1)
+	    ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 3) f
+$$;
+COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, three at most';
+
+-- hunt.kept: routes that are there now and came before this moment: they were there all along.  A query like hunt.standing's, but
+-- fast, and without what was lost or changed since then.  Of all peers if the question is narrow (within or prefixes), else of hunt.full_peers.
+CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
+	    || CASE WHEN family IS NULL THEN $q$ AND r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format(' AND r.family = %L', family) END
+	    || coalesce(' AND r.prefix <<= ' || quote_literal(within), '')
+	    || hunt.one_of('r.prefix', prefixes)
+	    || coalesce(' AND r.peer_id = ANY (' || quote_literal(CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END) || '::int[])', '')
+$$;
+COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, cidr[], int[], text) IS
+    'for the hunts: routes that are there now and were before a moment';
+
+-- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
+CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text) RETURNS cidr[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	prefixes	cidr[];
+BEGIN
+	IF until - since <= interval '10 minutes' THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s AND e.kind = %L', '{}', hunt.log_clause(since, until, NULL, peer_ids, family), 'A') INTO prefixes;
+	END IF;
+	RETURN CASE WHEN cardinality(prefixes) <= 2000 THEN prefixes END;
+END
+$$;
+COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
 -- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
@@ -146,7 +187,9 @@ BEGIN
 		mine := coalesce(mine, '{}');
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	IF standing IS NOT FALSE THEN
+		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
+	END IF;
 	EXECUTE hunt.contested(log, before, false) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -169,7 +212,7 @@ BEGIN
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
 	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
-		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', '')),
+		WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), '')),
 	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -178,8 +221,8 @@ COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], tex
 within the range, at the same time or one after the other, at the same peer or at several; a row per prefix and origin.
 An announcement whose path is empty or ends in an AS_SET has no origin (RFC 6811) and does not count.
 asn: only prefixes that this AS originated; the others'' rows for them come too.
-standing: also count routes that were there when the range began, with the time that they came (bgp.rib_at); NULL: if within or asn is given.
-Without it an origin that sent nothing in the range is not seen; over whole tables it takes long.
+standing: with the routes that were there when the range began, and the time that they came: true, all of them (bgp.rib_at; of whole tables that takes long);
+NULL, so if within or asn is given, else those of the three peers with the most routes that are still there; false, only what was announced in the range.
 evidence: origins, each with its times and number of sessions.';
 
 CREATE OR REPLACE FUNCTION hunt.sub_moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -202,18 +245,21 @@ BEGIN
 	-- what covers them is read as well, wherever it lies
 	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
 	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	IF mine IS NULL AND within IS NOT NULL THEN
-		before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+	IF standing IS NOT FALSE THEN
+		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
+		IF mine IS NULL AND within IS NOT NULL THEN
+			before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+		END IF;
 	END IF;
 	-- first only who announced what, and which of that lies inside of another's
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (
-			SELECT DISTINCT s.prefix, s.origin_asn FROM (
-				SELECT e.prefix, e.origin_asn FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
-				%2$s) s),
+			SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM (
+				SELECT e.prefix, e.origin_asn, true AS said FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
+				%2$s) s
+			GROUP BY s.prefix, s.origin_asn),
 		known AS MATERIALIZED (
-			SELECT p.prefix, array_agg(p.origin_asn) AS origins, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
+			SELECT p.prefix, array_agg(p.origin_asn) AS origins, array_agg(p.origin_asn) FILTER (WHERE p.said) AS own, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
 		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
 		swept AS (
 			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
@@ -222,15 +268,15 @@ BEGIN
 			FROM known k WHERE k.length > 0),
 		shortest AS (SELECT k.family, min(k.length) AS length FROM known k WHERE k.length > 0 GROUP BY k.family),
 		nearest AS (
-			SELECT DISTINCT ON (s.prefix) s.prefix, s.origins AS own, c.prefix AS covering, c.origins
+			SELECT DISTINCT ON (s.prefix) s.prefix, s.own, c.prefix AS covering, c.origins
 			FROM swept s JOIN shortest USING (family)
 			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
-			WHERE s.covered %3$s
+			WHERE s.covered AND s.own IS NOT NULL %3$s
 			ORDER BY s.prefix, c.length DESC)
 		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
-	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn, false FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -240,21 +286,18 @@ BEGIN
 		FROM (SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
 		    FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-		    GROUP BY e.peer_id, e.prefix, e.origin_asn
-		    %s) s
+		    GROUP BY e.peer_id, e.prefix, e.origin_asn) s
 		JOIN unnest($1, $2, $3) n (prefix, covering, origins) USING (prefix)
 		WHERE NOT n.origins @> to_jsonb(s.origin_asn) %s
 		GROUP BY s.prefix, s.origin_asn, n.covering, n.origins$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
-		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
-	    coalesce('AND s.origin_asn = ' || asn, '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, around, origins;
+	    log, coalesce('AND s.origin_asn = ' || asn, '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, around, origins;
 END
 $$;
 COMMENT ON FUNCTION hunt.sub_moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
 'More specific with another origin: a prefix announced within the range with an origin that the nearest covering prefix, announced in
-the range as well, does not have; a row per prefix and origin.  A default route covers nothing here.  A customer that announces
+the range or there before (standing, as for hunt.moas), does not have; a row per prefix and origin.  A default route covers nothing here.  A customer that announces
 part of its provider''s block looks the same: see whether the covering origin is on the path of evidence.update.
-asn: the origin of the more specific.  standing: as for hunt.moas.
+asn: the origin of the more specific.
 evidence: covering (the prefix), covering_origins.';
 
 CREATE OR REPLACE FUNCTION hunt.origin_change(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -271,6 +314,9 @@ BEGIN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 		mine := coalesce(mine, '{}');
 	END IF;
+	IF standing IS NULL AND within IS NULL AND mine IS NULL THEN
+		mine := hunt.few_prefixes(since, until, peer_ids, family);
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	EXECUTE hunt.contested(log, before, true) INTO mine;
@@ -285,7 +331,7 @@ BEGIN
 		    jsonb_build_object('from', array_agg(DISTINCT s.was)) AS evidence
 		FROM step s WHERE s.was <> s.origin_asn %s
 		GROUP BY s.prefix, s.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
 	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -293,7 +339,8 @@ COMMENT ON FUNCTION hunt.origin_change(timestamptz, timestamptz, cidr, bigint, i
 'The origin of a prefix changed at a peer: one announcement has another origin than the one before it of the same prefix and peer in the
 range, whether or not it was withdrawn in between; a row per prefix and new origin (suspect), events = changes to it.
 Announcements without an origin (RFC 6811: empty path, AS_SET last) are passed over.
-asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within or asn is given.
+asn: the new or the former origin.  standing: also compare with the route that was there when the range began (bgp.rib_at); NULL: if within or asn is
+given, or the range is of 10 minutes at most and not more than 2000 prefixes were announced in it.  Otherwise hunt.new_origin finds what a quiet prefix became.
 evidence: from (the former origins).';
 
 CREATE OR REPLACE FUNCTION hunt.feed_disagreement(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -329,8 +376,8 @@ BEGIN
 		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
 		FROM side s JOIN major m USING (prefix)
 		WHERE s.origin_asn <> m.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE b.prefix = ANY ('
-		|| quote_literal(mine) || '::cidr[])', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
+		|| hunt.one_of('b.prefix', mine), '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -869,20 +916,6 @@ range ends is not among them; a session that went down ends nothing here.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
 
--- hunt.kept: routes for these prefixes that are there now and came before this moment: they were there all along.  A query like
--- hunt.standing's, but fast, and without what was lost or changed since.
-CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, prefixes cidr[], peer_ids int[], family text)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format(CASE WHEN cardinality(prefixes) > 50
-		THEN 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix IN (SELECT unnest(%L::cidr[])) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND '
-		ELSE 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ' END,
-	    prefixes, before)
-	    || coalesce(' r.peer_id = ANY (' || quote_literal(peer_ids) || ') AND ', '')
-	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
-$$;
-COMMENT ON FUNCTION hunt.kept(timestamptz, cidr[], int[], text) IS
-    'for the hunts: the routes for some prefixes that are there now and were before a moment';
-
 CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
@@ -905,7 +938,7 @@ BEGIN
 	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
-	    hunt.kept(since, mine, peer_ids, family));
+	    hunt.kept(since, NULL, mine, peer_ids, family));
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
@@ -938,8 +971,7 @@ DECLARE
 	full_peer	int;
 BEGIN
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
-	SELECT p.peer_id INTO full_peer FROM bgp.peer p WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids)
-	ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 1;
+	full_peer := (hunt.full_peers(peer_ids))[1];
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS MATERIALIZED (
 			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h

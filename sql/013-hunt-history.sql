@@ -228,7 +228,7 @@ BEGIN
 	IF days IS NOT NULL THEN
 		parts := parts || format('SELECT %s FROM hunt.%I s WHERE s.day = ANY (%L::date[])%s', columns, 'day_' || what, days,
 		    CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '')
-			|| coalesce(' AND s.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '') END);
+			|| hunt.one_of('s.prefix', prefixes) END);
 	END IF;
 	FOREACH d IN ARRAY coalesce(days, '{}') || NULL::date LOOP
 		IF coalesce(d::timestamp AT TIME ZONE 'UTC', until) > at THEN
@@ -245,6 +245,14 @@ END
 $$;
 COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
+
+-- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have been there for longer than it goes back.
+CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamptz, within cidr, prefixes cidr[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b WHERE b.origin_asn IS NOT NULL',
+	    hunt.summary_source('origin', since, until, NULL, within, prefixes), hunt.kept(until, within, prefixes, NULL, NULL))
+$$;
+COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS 'for the hunts: prefixes and origins before a moment';
 
 -- hunt.history: how much there is before a moment.  from_ts NULL: nothing.  peer_ids: the peers of which there is something.
 CREATE OR REPLACE FUNCTION hunt.history(at timestamptz, asked interval, OUT from_ts timestamptz, OUT peer_ids int[], OUT note text)
@@ -278,7 +286,8 @@ $$;
 COMMENT ON FUNCTION hunt.history(timestamptz, interval) IS 'for the hunts: the history that there is before a moment, of what was asked for';
 
 -- --- what is new -------------------------------------------------------------------------------------------
--- All of these take history (default 14 days): how long before the range a thing must not have been seen, at any peer, to be new.
+-- All of these take history (default 14 days): how long before the range a thing must not have been seen, at any peer, to be new.  Origins
+-- and prefixes are also known from routes that are there now and came before the range, however long ago (hunt.kept).
 -- Where the log does not go back so far, they compare with what there is and say so in evidence.history ("2 days 03:00:00 of 14 days
 -- asked"); where there is nothing before the range, they return nothing, with a warning.  Things that only peers show that have
 -- no history themselves are left out: all that a new peer sends would be new.
@@ -310,7 +319,7 @@ BEGIN
 		    jsonb_build_object('known_origins', n.origins, 'history', %L) AS evidence
 		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, n.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, within, mine), hunt.summary_source('origin', since, until, peer_ids, within, mine),
+	    hunt.known_origins(h.from_ts, since, within, mine), hunt.summary_source('origin', since, until, peer_ids, within, mine),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
 $$;
@@ -349,7 +358,7 @@ BEGIN
 		    jsonb_build_object('new', %6$L, 'history', %7$L) AS evidence
 		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn$q$, CASE what WHEN 'prefix' THEN 'prefix' ELSE 'origin_asn' END,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, CASE what WHEN 'prefix' THEN within END, CASE what WHEN 'prefix' THEN mine END),
+	    hunt.known_origins(h.from_ts, since, CASE what WHEN 'prefix' THEN within END, CASE what WHEN 'prefix' THEN mine END),
 	    hunt.summary_source('origin', since, until, peer_ids, within, mine),
 	    h.peer_ids, asn, what, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
@@ -394,7 +403,7 @@ BEGIN
 		    jsonb_build_object('covering', c.covering, 'covering_origins', c.origins, 'same_origin', n.origin_asn = ANY (c.origins), 'history', %L) AS evidence
 		FROM new n JOIN nearest c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.covering, c.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
+	    hunt.known_origins(h.from_ts, since, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
 $$;
@@ -435,7 +444,7 @@ BEGIN
 		    jsonb_build_object('covered', c.n, 'examples', to_jsonb(c.examples), 'same_origin', c.origins = ARRAY[n.origin_asn], 'history', %L) AS evidence
 		FROM new n JOIN covered c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.n, c.examples, c.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, within, NULL),
+	    hunt.known_origins(h.from_ts, since, within, NULL),
 	    hunt.summary_source('origin', since, until, peer_ids, NULL, CASE WHEN within IS NOT NULL THEN bgp.supernets(within) END),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, NULL, peer_ids, NULL), min_peers);
 END
@@ -586,8 +595,8 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('log_clause', 'standing', 'kept', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
-		    'summary_query', 'summary_source', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		    'summary_query', 'summary_source', 'known_origins', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

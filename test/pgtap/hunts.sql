@@ -338,6 +338,17 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'lost', e
 SELECT pg_temp.finds('origin_outage', 18, '', 'not if it has others', ', standing => false');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, evidence->'lost', evidence->'of'), ', ') FROM hunt.origin_outage('2021-03-01 18:00', '2021-03-01 19:00', percent => 25, min_prefixes => 1, standing => false)),
     '20 1 3', 'origin_outage: one of three');
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT since, since, since, 1, 0, -1, 99, (SELECT peer_id FROM id i WHERE i.n = v.n), prefix::cidr, ''
+FROM (VALUES (4, '198.51.100.0/24', '2021-03-01 17:00'::timestamptz), (3, '198.51.0.0/16', '2021-03-01 17:00'), (2, '203.0.113.0/24', '2021-03-01 19:00')) v (n, prefix, since);
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, events, to_char(first_seen, 'HH24:MI')), ', ' ORDER BY first_seen) FROM hunt.moas('2021-03-01 18:00', '2021-03-01 19:00')),
+    '99 198.51.100.0/24 0 17:00, 21 198.51.100.0/24 1 18:08', 'moas: a route that has been there for long');
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'covering', evidence->'covering_origins'), ', ' ORDER BY first_seen) FROM hunt.sub_moas('2021-03-01 18:00', '2021-03-01 19:00')),
+    '21 198.51.100.0/24 "198.51.0.0/16" [99]', 'sub_moas: inside of a route that has been there for long, which is not a finding itself');
+SELECT is((SELECT evidence->'known_origins' FROM hunt.new_origin('2021-03-01 18:00', '2021-03-01 19:00', '198.51.100.0/24', history => '35 minutes')), '[99]',
+    'new_origin: known for longer than history goes back');
+SELECT is((SELECT string_agg(prefix::text, ', ' ORDER BY prefix) FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')), '203.0.113.0/24, 203.0.114.0/24',
+    'first_seen: not what has been there for longer');
 DELETE FROM bgp.rib_entry;
 
 SELECT pg_temp.put(format('19:%s:%s', to_char(m, 'FM00'), to_char(i % 60, 'FM00')), 1, set_masklen(inet '100.0.0.0' + i * 256, 24)::cidr, CASE WHEN m < 40 THEN '3001 20' END)
