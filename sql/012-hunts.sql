@@ -72,7 +72,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET dates
 		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
 	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
-	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL)
+	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL) AND isfinite(at)
 $$;
 COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
     'for the hunts: the routes that were there when the range began';
@@ -195,24 +195,24 @@ BEGIN
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
-			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, true AS said
 			FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			GROUP BY e.peer_id, e.prefix, e.origin_asn
 			%s),
 		origin AS MATERIALIZED (
-			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events,
+			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events, bool_or(s.said) AS said,
 			    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids
 			FROM seen s
 			GROUP BY s.prefix, s.origin_asn),
 		party AS (
 			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
 			    'peers', (SELECT count(DISTINCT i) FROM unnest(o.peer_ids) i)) ORDER BY o.first_ts, o.origin_asn) AS origins
-			FROM origin o GROUP BY o.prefix)
+			FROM origin o GROUP BY o.prefix HAVING bool_or(o.said) OR %s)
 		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
-		WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), '')),
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0, false FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''), within IS NOT NULL),
 	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -223,6 +223,7 @@ An announcement whose path is empty or ends in an AS_SET has no origin (RFC 6811
 asn: only prefixes that this AS originated; the others'' rows for them come too.
 standing: with the routes that were there when the range began, and the time that they came: true, all of them (bgp.rib_at; of whole tables that takes long);
 NULL, so if within or asn is given, else those of the three peers with the most routes that are still there; false, only what was announced in the range.
+A prefix that nobody announced in the range is only shown if within is given.
 evidence: origins, each with its times and number of sessions.';
 
 CREATE OR REPLACE FUNCTION hunt.sub_moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,

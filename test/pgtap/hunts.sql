@@ -89,6 +89,7 @@ FROM hunt.moas('2021-03-01', '2021-03-01 01:00', '203.0.113.0/24', standing => f
 SELECT is(count(*), 0::bigint, 'the range ends before until') FROM hunt.moas('2021-03-01', '2021-03-01 00:03', '203.0.113.0/24', standing => false);
 SELECT is(count(*), 2::bigint, 'and begins with since') FROM hunt.moas('2021-03-01 00:02', '2021-03-01 00:03:01', '203.0.113.0/24', standing => false);
 SELECT is(count(*), 0::bigint, 'a range that ends before it begins') FROM hunt.moas('2021-03-02', '2021-03-01');
+SELECT is(count(*), 2::bigint, 'a range without ends, within a prefix') FROM hunt.moas('-infinity', 'infinity', '2001:db8::/32', peer_ids => ARRAY(SELECT peer_id FROM id));
 SELECT is(count(*), 4::bigint, 'a range without ends') FROM hunt.moas('-infinity', 'infinity', peer_ids => ARRAY(SELECT peer_id FROM id), standing => false);
 SELECT throws_ok($$SELECT * FROM hunt.moas(NULL, '2021-03-01')$$, '22004', NULL, 'a range is needed');
 SELECT is(jsonb_array_length(hunt.updates('203.0.113.0/24', '2021-03-01', '2021-03-01 01:00')), 5, 'hunt.updates');
@@ -341,8 +342,10 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, evidence->'lost', evidence-
 INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
 SELECT since, since, since, 1, 0, -1, 99, (SELECT peer_id FROM id i WHERE i.n = v.n), prefix::cidr, ''
 FROM (VALUES (4, '198.51.100.0/24', '2021-03-01 17:00'::timestamptz), (3, '198.51.0.0/16', '2021-03-01 17:00'), (2, '203.0.113.0/24', '2021-03-01 19:00')) v (n, prefix, since);
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT '2021-03-01 17:00', '2021-03-01 17:00', '2021-03-01 17:00', 1, 0, -1, 90 + i.n, peer_id, '192.88.0.0/16', '' FROM id i WHERE i.n IN (3, 4);
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, events, to_char(first_seen, 'HH24:MI')), ', ' ORDER BY first_seen) FROM hunt.moas('2021-03-01 18:00', '2021-03-01 19:00')),
-    '99 198.51.100.0/24 0 17:00, 21 198.51.100.0/24 1 18:08', 'moas: a route that has been there for long');
+    '99 198.51.100.0/24 0 17:00, 21 198.51.100.0/24 1 18:08', 'moas: a route that has been there for long, but not if nothing was announced');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'covering', evidence->'covering_origins'), ', ' ORDER BY first_seen) FROM hunt.sub_moas('2021-03-01 18:00', '2021-03-01 19:00')),
     '21 198.51.100.0/24 "198.51.0.0/16" [99]', 'sub_moas: inside of a route that has been there for long, which is not a finding itself');
 SELECT is((SELECT evidence->'known_origins' FROM hunt.new_origin('2021-03-01 18:00', '2021-03-01 19:00', '198.51.100.0/24', history => '35 minutes')), '[99]',
