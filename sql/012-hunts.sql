@@ -207,7 +207,7 @@ BEGIN
 		party AS (
 			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
 			    'peers', (SELECT count(DISTINCT i) FROM unnest(o.peer_ids) i)) ORDER BY o.first_ts, o.origin_asn) AS origins
-			FROM origin o GROUP BY o.prefix HAVING bool_or(o.said) OR %s)
+			FROM origin o GROUP BY o.prefix HAVING bool_or(o.said) OR %L)
 		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
