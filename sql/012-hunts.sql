@@ -513,14 +513,13 @@ BEGIN
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, r.a, jsonb_build_object('between', r.between)
 		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
-		-- (written out for short paths, which most are: a subquery for each would take several times as long)
+		-- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
-		WHERE (cardinality(p.path) > 7
-		    OR p.path[1] <> p.path[2] AND p.path[1] = ANY (p.path[3:]) OR p.path[2] <> p.path[3] AND p.path[2] = ANY (p.path[4:])
-		    OR p.path[3] <> p.path[4] AND p.path[3] = ANY (p.path[5:]) OR p.path[4] <> p.path[5] AND p.path[4] = ANY (p.path[6:])
-		    OR p.path[5] = p.path[7])
+		WHERE (cardinality(p.path) > 6
+		    OR p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6] OR p.path[2] = p.path[4]
+		    OR p.path[2] = p.path[5] OR p.path[2] = p.path[6] OR p.path[3] = p.path[5] OR p.path[3] = p.path[6] OR p.path[4] = p.path[6])
 		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
