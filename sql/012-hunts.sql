@@ -111,6 +111,14 @@ END
 $$;
 COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
 
+-- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
+-- nested loop over two such sets does not end; otherwise few rows are looked up by index.  (Each hunt has enable_nestloop as a setting of its own,
+-- so that this ends with it.)
+CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.set_config('enable_nestloop', CASE WHEN $1 THEN 'off' ELSE 'on' END, true)
+$$;
+COMMENT ON FUNCTION hunt.plan_for(boolean) IS 'for the hunts: whether what is joined next may be large';
+
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
 -- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
 CREATE OR REPLACE FUNCTION hunt.report(found text, log text, min_peers int) RETURNS text
@@ -253,6 +261,7 @@ BEGIN
 		END IF;
 	END IF;
 	-- first only who announced what, and which of that lies inside of another's
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (
 			SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM (
@@ -279,6 +288,7 @@ BEGIN
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
 	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn, false FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
+	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
@@ -581,6 +591,7 @@ DECLARE
 	cases	jsonb[];
 BEGIN
 	PERFORM hunt.need_relationships();
+	PERFORM hunt.plan_for(within IS NULL);
 	EXECUTE hunt.judged(format($q$
 		WITH above AS MATERIALIZED (
 			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
@@ -597,6 +608,7 @@ BEGIN
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
 		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
 		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn)) INTO paths, suspects, cases;
+	PERFORM hunt.plan_for(false);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -720,6 +732,7 @@ BEGIN
 		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
 	END IF;
 	-- (a cidr is compared with the VRPs of each length that there is)
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (
 			SELECT DISTINCT s.prefix, s.origin_asn FROM (
@@ -739,6 +752,7 @@ BEGIN
 			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
 		SELECT coalesce(array_agg(j.prefix), '{}'), coalesce(array_agg(j.origin_asn), '{}'),
 		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$, log) INTO mine, origins, cases;
+	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,

@@ -308,6 +308,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -348,6 +349,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
 		new AS (
@@ -386,6 +388,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT c), ''{}'') FROM (SELECT DISTINCT s.prefix FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)) p,'
 		    ' unnest(bgp.supernets(p.prefix)) c', hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -424,6 +427,7 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
+	PERFORM hunt.plan_for(within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -497,6 +501,7 @@ DECLARE
 	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, false, min_peers);
 BEGIN
 	IF query IS NOT NULL THEN
+		PERFORM hunt.plan_for(within IS NULL);
 		RETURN QUERY EXECUTE query;
 	END IF;
 END
@@ -516,6 +521,7 @@ DECLARE
 	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, true, min_peers);
 BEGIN
 	IF query IS NOT NULL THEN
+		PERFORM hunt.plan_for(within IS NULL);
 		RETURN QUERY EXECUTE query;
 	END IF;
 END
@@ -538,6 +544,7 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
+	PERFORM hunt.plan_for(within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.community FROM (%s) k),
 		new AS (
@@ -566,8 +573,8 @@ evidence: community, history.';
 -- --- settings and rights ----------------------------------------------------------------------------
 
 -- What makes a hunt fast is said here for each of them, those of 012 as well: leafs aggregated one by one, no compiling of
--- plans that are as many as there are leafs, memory for the hash tables, and rows from workers at
--- what they cost where nothing but the hunt is waited for.
+-- plans that are as many as there are leafs, memory for the hash tables, rows from workers at
+-- what they cost where nothing but the hunt is waited for; and what hunt.plan_for changes ends with the hunt.
 DO $$
 DECLARE
 	f	regprocedure;
@@ -577,7 +584,7 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
 	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
 		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
-		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100'] LOOP
+		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on'] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
 		END LOOP;
 	END LOOP;
@@ -595,7 +602,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
 		    'summary_query', 'summary_source', 'known_origins', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
