@@ -269,8 +269,9 @@ BEGIN
 	FROM (SELECT p.day, p.peer_id FROM bgp.partition p UNION SELECT s.day, s.peer_id FROM hunt.summary_day s) d WHERE d.day < today
 	    AND d.day >= (at - asked)::date;
 	early := oldest::timestamp AT TIME ZONE 'UTC';
-	-- the day itself, up to then
-	EXECUTE format('SELECT least(%L, min(e.ts)), %L::int[] || array_agg(DISTINCT e.peer_id) FROM (SELECT e.peer_id, min(e.ts) AS ts FROM %s GROUP BY e.peer_id) e',
+	-- the day itself, up to then: the first update of each peer, by index
+	EXECUTE format('SELECT least(%L, min(f.ts)), %L::int[] || array_agg(f.peer_id) FROM ('
+	    'SELECT p.peer_id, (SELECT e.ts FROM %s AND e.peer_id = p.peer_id ORDER BY e.ts LIMIT 1) AS ts FROM bgp.peer p) f WHERE f.ts IS NOT NULL',
 	    early, peer_ids, hunt.log_clause(greatest(today::timestamp AT TIME ZONE 'UTC', at - asked), at, NULL, NULL, NULL)) INTO early, peer_ids;
 	IF early IS NULL THEN
 		note := format('none of %s asked', asked);
