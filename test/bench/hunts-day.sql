@@ -5,7 +5,7 @@
 SET timezone = 'UTC';
 SET client_min_messages = warning;
 SELECT setseed(0.5) \g /dev/null
-SELECT count(bgp.ensure_partition(bgp.ensure_peer('bench', inet '192.0.2.0' + i, 64600 + i, '192.0.2.254', 64512, now()), :'day'))
+SELECT count(bgp.ensure_partition(bgp.ensure_peer('bench', inet '192.0.2.0' + i, 2000 + i, '192.0.2.254', 64512, now()), :'day'))
 FROM generate_series(1, :peers) i \g /dev/null
 -- prefixes: one in twenty events; an origin has a few of them, and one or two providers
 INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path, origin_asn, origin, next_hop, med, communities, atomic_aggregate)
