@@ -68,8 +68,13 @@ $$;
 COMMENT ON FUNCTION bgp.batch_note(bigint, bigint, int[], timestamptz[], timestamptz[]) IS
     'tells the consumers of a batch, in its transaction';
 
--- bgp.ingest_commit, with the times of the rows of each peer: rows_from and rows_to, NULL
--- where there are none.
+-- bgp.ingest_commit: last statement of every batch.  Moves the journal's position
+-- from where the batch began to where it ended and notes what it says of peers; the
+-- arrays run in parallel, one element a peer, NULL where nothing is new, and -infinity
+-- in stale_since and '' in refreshing where there is none any more.  If the position is not
+-- where the batch began, another connection has loaded it: the error (SQLSTATE EP001)
+-- undoes the batch and makes the helper ask where to go on.
+-- rows_from, rows_to: the times of the rows of each peer, NULL where there are none.
 CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
     from_segment bigint, from_position bigint, from_events int,
     to_segment bigint, to_position bigint, to_events int, to_seq bigint,
@@ -148,6 +153,22 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 		array_agg(greatest(u.seen, p.last_seen) ORDER BY u.n) AS rows_to
 	    FROM unnest($14, $15) WITH ORDINALITY AS u (id, seen, n) LEFT JOIN bgp.peer p ON p.peer_id = u.id) t
 $$;
+
+-- The form that a helper of schema 4 calls, which may run on after an upgrade.
+CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
+    from_segment bigint, from_position bigint, from_events int,
+    to_segment bigint, to_position bigint, to_events int, to_seq bigint,
+    new_rows bigint, new_errors bigint, new_gaps bigint,
+    journal_bytes bigint, oldest_pending timestamptz,
+    peer_ids int[], last_seen timestamptz[], pids bigint[], counters bigint[],
+    states text[], states_since timestamptz[], router_ids inet[])
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+	    $18, $19, $20, '{}'::timestamptz[], '{}'::boolean[], '{}'::text[])
+$$;
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[]) IS 'bgp.ingest_commit as helpers of schema 4 call it';
 
 -- --- the routes that peers hold ---------------------------------------------------------
 
@@ -800,5 +821,10 @@ GRANT EXECUTE ON FUNCTION bgp.table_bytes(regclass), bgp.index_bytes(regclass) T
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
     bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
-    timestamptz[], boolean[], text[], timestamptz[], timestamptz[])
+    timestamptz[], boolean[], text[], timestamptz[], timestamptz[]),
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
+    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
+    timestamptz[], boolean[], text[]),
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
+    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[])
     TO exabgp_pg_writer;
