@@ -325,7 +325,7 @@ whereabouts() {
 }
 mkdir "$work/killed"
 killed_at() {
-	KILL_AT=$1 PATH=$work/bin:$PATH bash -c 'echo $$ >"$0"; exec scripts/exabgp-pg-retention --keep 3d --archive "$1"' "$work/bin/pid" "$work/killed" >"$work/out" 2>&1
+	TMPDIR=$work KILL_AT=$1 PATH=$work/bin:$PATH bash -c 'echo $$ >"$0"; exec scripts/exabgp-pg-retention --keep 3d --archive "$1"' "$work/bin/pid" "$work/killed" >"$work/out" 2>&1
 }
 kills=0
 # psql: 1 to 4 begin; the lock's; the plan; then base states, samples, leafs
