@@ -365,7 +365,8 @@ set_up(struct helper *h)
 	struct follow_config followers[FOLLOWERS] = {
 		{ .name = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)", .parameter = h->options.collector,
 		    .pause_ms = 200 },
-		{ .name = "hunt.finding", .statement = "SELECT hunt.scan_follow()", .optional = true, .pause_ms = 50 } };
+		{ .name = "hunt.finding", .statement = "SELECT hunt.scan_follow()", .optional = true,
+		    .pause_ms = 50 } };
 	size_t i;
 	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 
