@@ -1453,7 +1453,7 @@ COMMENT ON FUNCTION hunt.scan() IS
     'judges what was committed since the last scan, as much as takes some seconds; the number of findings touched. One at a time: a second returns 0 at once';
 
 -- hunt.scan_follow: hunt.scan for the helper, which calls it until it returns 0: the number of
--- batches dealt with; 1 also while another session scans, which may not see the last of them.
+-- batches dealt with; -1: another session scans, which may not see the last of them.
 CREATE OR REPLACE FUNCTION hunt.scan_follow() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1473,14 +1473,10 @@ BEGIN
 	END IF;
 	PERFORM hunt.scan();
 	SELECT s.batches - before.batches INTO n FROM hunt.scan_state s;
-	IF n = 0 THEN
-		PERFORM pg_sleep(0.05);
-		RETURN 1;
-	END IF;
-	RETURN n;
+	RETURN CASE WHEN n = 0 THEN -1 ELSE n END;
 END
 $$;
-COMMENT ON FUNCTION hunt.scan_follow() IS 'hunt.scan as the helper runs it, again and again until there is nothing left: 0';
+COMMENT ON FUNCTION hunt.scan_follow() IS 'hunt.scan as the helper runs it: batches dealt with; 0: nothing is left; -1: another session is at it';
 
 -- hunt.replay: the findings that the updates of a past time, since and until included, give on
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
