@@ -63,11 +63,11 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
--- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, ts), ts being when they
--- came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
+-- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
+-- they came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM '
+	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
 	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
 		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
@@ -88,7 +88,7 @@ COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, 
 -- fast, and without what was lost or changed since then.  Of all peers if the question is narrow (within or prefixes), else of hunt.full_peers.
 CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
 	    || CASE WHEN family IS NULL THEN $q$ AND r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format(' AND r.family = %L', family) END
 	    || coalesce(' AND r.prefix <<= ' || quote_literal(within), '')
 	    || hunt.one_of('r.prefix', prefixes)
@@ -334,15 +334,15 @@ BEGIN
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
-			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix ORDER BY a.ts, a.seq) AS was
-			FROM (SELECT e.peer_id, e.prefix, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix, a.path_id ORDER BY a.ts, a.seq) AS was
+			FROM (SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			    %s) a)
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.ts) AS first_ts, max(s.ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.ts, s.peer_id) AS peer_ids, count(*) AS events,
 		    jsonb_build_object('from', array_agg(DISTINCT s.was)) AS evidence
 		FROM step s WHERE s.was <> s.origin_asn %s
 		GROUP BY s.prefix, s.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
 	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -387,7 +387,7 @@ BEGIN
 		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
 		FROM side s JOIN major m USING (prefix)
 		WHERE s.origin_asn <> m.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
 		|| hunt.one_of('b.prefix', mine), '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -945,22 +945,28 @@ BEGIN
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	EXECUTE format($q$
 		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-				FROM %s GROUP BY e.peer_id, e.prefix) s
-			GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.w > coalesce(s.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+			SELECT p.prefix FROM (
+				SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w > coalesce(s.a, '-infinity'), false)) AS lost FROM (
+					SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+					FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
+				GROUP BY s.peer_id, s.prefix) p
+			GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
 	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
-			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix
-			UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (%s) b),
-		peer AS (
+			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id
+			UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.origin_asn, b.ts, NULL FROM (%s) b),
+		path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
-			FROM seen s GROUP BY s.peer_id, s.prefix)
+			FROM seen s GROUP BY s.peer_id, s.prefix, s.path_id),
+		-- a peer that sends several paths (ADD-PATH) has lost it when all of them are gone
+		peer AS (
+			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, bool_and(s.lost) AS lost
+			FROM path s GROUP BY s.peer_id, s.prefix)
 		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence

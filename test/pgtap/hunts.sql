@@ -481,6 +481,16 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, eviden
 SELECT is((SELECT string_agg(prefix::text, ',') FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12', asn => 21)), '100.71.2.0/24', 'rib_diff: of an AS');
 SELECT is(count(*), 0::bigint, 'rib_diff: of the same moment') FROM hunt.rib_diff('2021-03-01 22:30', '2021-03-01 22:30', within => '100.64.0.0/12');
 
+-- several paths of one peer (ADD-PATH): each has an origin of its own, and the peer has the prefix while it has one of them
+SELECT pg_temp.put(at, 1, '100.90.0.0/16', path, jsonb_build_object('day', '2021-03-02', 'path_id', path_id)) FROM (VALUES
+    ('06:01', 1, '3001 20'), ('06:02', 2, '3001 66'), ('06:03', 1, '3001 10 20'), ('06:04', 2, '3001 11 66'), ('06:05', 1, NULL)) v (at, path_id, path) \g /dev/null
+SELECT is(count(*), 0::bigint, 'origin_change: several paths of a peer are no changes') FROM hunt.origin_change('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 0::bigint, 'visibility_loss: one of them is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 2::bigint, 'moas: they are two origins') FROM hunt.moas('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT pg_temp.put('06:06', 1, '100.90.0.0/16', NULL, '{"day": "2021-03-02", "path_id": 2}') \g /dev/null
+SELECT is(count(*), 1::bigint, 'visibility_loss: none is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 1::bigint, 'visibility_loss: nor of those before') FROM hunt.visibility_loss('2021-03-02 06:05', '2021-03-02 06:30', '100.90.0.0/16');
+
 -- more prefixes than are put into a query one by one
 SELECT pg_temp.put(at, n, set_masklen(inet '100.80.0.0' + i * 256, 24)::cidr, path, '{"day": "2021-03-02"}') FROM generate_series(0, 59) i,
     (VALUES ('05:01', 1, '3001 20'), ('05:02', 1, '3001 66'), ('05:03', 1, NULL), ('05:04', 2, '3002 20'), ('05:05', 2, NULL)) v (at, n, path) \g /dev/null
