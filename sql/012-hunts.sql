@@ -889,6 +889,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family);
 	mine	cidr[];
+	before	text;
 BEGIN
 	-- what may be: it ended with a withdrawal at all peers, or has several origins
 	IF asn IS NOT NULL THEN
@@ -906,9 +907,14 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	-- a route that was there before the range has been there for longer than the range tells
+	IF cardinality(mine) <= 2000 THEN
+		before := hunt.standing(since, NULL, mine, peer_ids, family, true);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
-			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s),
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
+			%s),
 		step AS (
 			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v WINDOW w AS (PARTITION BY v.peer_id, v.prefix, v.path_id ORDER BY v.ts, v.seq)),
 		-- an episode: from the first announcement by an origin to the withdrawal, or the announcement by another
@@ -920,13 +926,15 @@ BEGIN
 		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
 		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
 		GROUP BY d.prefix, d.origin_asn
-		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, coalesce(b.origin_asn, -1) FROM (' || before || ') b', ''), asn, life),
+	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
 'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life (default 1 hour) at any peer before it was withdrawn or
 announced by another origin; a row per origin and prefix, events = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the
-range ends is not among them; a session that went down ends nothing here.
+range ends is not among them; a session that went down ends nothing here.  What was there before the range counts from when it came (bgp.rib_at), unless more than 2000 prefixes are in question.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
 

@@ -457,6 +457,7 @@ SELECT pg_temp.brief_is('new_link', 1, '10 100.66.0.0/16', 'without the summary 
 SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES
     ('21:01', 1, '100.70.0.0/16', '3001 20'), ('21:02', 3, '100.70.0.0/16', '3003 20'), ('21:03', 1, '100.71.0.0/16', '3001 21'), ('21:03', 2, '100.71.2.0/24', '3002 21'),
     ('21:04', 1, '100.72.0.0/16', '3001 22'), ('21:05', 1, '100.73.0.0/16', '3001 23'),
+    ('21:05', 1, '100.60.0.0/16', '3001 24'), ('22:15', 1, '100.60.0.0/16', '3001 10 24'), ('22:22', 1, '100.60.0.0/16', NULL),
     ('22:10', 2, '100.70.0.0/16', '3002 66'), ('22:20', 1, '100.70.0.0/16', '3001 66'),
     ('22:21', 1, '100.71.1.0/24', '3001 66'), ('22:22', 2, '100.71.2.0/24', NULL), ('22:23', 1, '100.73.0.0/16', '3001 10 23')) v (at, n, prefix, path) \g /dev/null
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || to_char(first_seen, 'HH24:MI') || ' ' || peers::text || ' ' || events, ', ' ORDER BY first_seen)
@@ -472,6 +473,8 @@ SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || '
     '20 100.70.0.0/16 {3003} 1', 'feed_disagreement: who said nothing has what it had');
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || ' ' || (evidence->>'of'), ', ') FROM hunt.visibility_loss('2021-03-01 22:00', '2021-03-01 23:00', within => '100.71.0.0/16')),
     '21 100.71.2.0/24 {3002} 1', 'visibility_loss: the origin that it had before');
+SELECT is(count(*), 0::bigint, 'short_lived: not what was there before') FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16');
+SELECT is((SELECT evidence->>'longest' FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16', life => '2 hours')), '01:17:00', 'short_lived: counted from when it came');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, evidence), E'\n' ORDER BY prefix, peers) FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12')), concat_ws(E'\n',
     '66 100.70.0.0/16 {3001} {"change": "origin", "path_after": "3001 66", "path_before": "3001 20", "origin_after": 66, "origin_before": 20}',
     '66 100.70.0.0/16 {3002} {"change": "added", "path_after": "3002 66", "origin_after": 66}',
