@@ -15,7 +15,7 @@
 --
 -- Filters, NULL meaning all: within (this prefix and its more specifics), asn (see each hunt),
 -- peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: ipv4 and ipv6 unicast, which is
--- what the questions are about).  Rows come sorted by first_seen.  hunt.updates gives more of the
+-- what the questions are about; routes with a route distinguisher are not looked at).  Rows come sorted by first_seen.  hunt.updates gives more of the
 -- updates behind a row.
 --
 -- How they are made: a query is put together with the time range as constants, so that it reads

@@ -571,6 +571,21 @@ that should have defined it (not always the AS that set it); prefix is that of t
 asn: the first part.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
 evidence: community, history.';
 
+-- --- the list of them --------------------------------------------------------------------------------------
+
+CREATE OR REPLACE VIEW hunt.hunts AS
+SELECT p.proname::text AS hunt, pg_get_function_arguments(p.oid) AS arguments, obj_description(p.oid, 'pg_proc') AS description
+FROM pg_proc p
+WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
+ORDER BY 1;
+COMMENT ON VIEW hunt.hunts IS
+'The hunts: functions that ask one question each of the log, over since <= ts < until.  All of them return:
+suspect (ASN that the row is about; NULL where there is none), prefix (NULL where the row is about an AS or a peer), first_seen and last_seen (updates that show it),
+peers (sorted ASNs of the peers that showed it), peers_count (a peer whose ASN is not known counts as one more), events (updates that show it; those that answered a route
+refresh are not counted), evidence (what the hunt went by; update: the first announcement that shows it; hunt.updates gives more).
+Filters, NULL meaning all: within (this prefix and its more specifics), asn, peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: IPv4 and IPv6 unicast; routes with a route
+distinguisher are not looked at), min_peers (rows that at least so many peers showed).';
+
 -- --- settings and rights ----------------------------------------------------------------------------
 
 -- What makes a hunt fast is said here for each of them, those of 012 as well: leafs aggregated one by one, no compiling of
@@ -594,7 +609,7 @@ $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hunt FROM PUBLIC;
 GRANT USAGE ON SCHEMA hunt TO exabgp_pg_reader;
-GRANT SELECT ON hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
+GRANT SELECT ON hunt.hunts, hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
 -- what a hunt calls it calls with the rights of who asks
 DO $$
 DECLARE

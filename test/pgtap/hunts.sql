@@ -511,6 +511,8 @@ SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'hu
     string_to_array('moas sub_moas origin_change new_origin sub_prefix super_prefix new_neighbor new_link path_pattern prepend_anomaly rpki_invalid bogon_prefix '
 	'bogon_asn path_loop valley tier1_leak otc_leak blackhole no_export_leak community_new visibility_loss origin_outage flaps table_jump silent_peer short_lived '
 	'first_seen feed_disagreement rib_diff', ' '), 'the hunts');
+SELECT is(count(*) || ' ' || bool_and(description <> '' AND arguments LIKE 'since timestamp with time zone, until timestamp with time zone, %'), '29 true', 'hunt.hunts lists them')
+FROM hunt.hunts;
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
     AND (obj_description(p.oid) NOT LIKE '%evidence: %' OR p.prosecdef OR p.provolatile <> 's'
 	OR pg_get_function_result(p.oid) <> 'TABLE(suspect bigint, prefix cidr, first_seen timestamp with time zone, last_seen timestamp with time zone, peers bigint[], '
