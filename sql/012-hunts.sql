@@ -445,8 +445,8 @@ $$;
 COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
 
 -- --- paths ---------------------------------------------------------------------------------------------
--- The different paths of a range are judged first, and the updates that have a bad one are looked up after
--- that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
+-- The different paths of a range are judged first (OFFSET 0: not each update), and the updates that have a bad one are looked
+-- up after that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
 
 CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
@@ -468,7 +468,7 @@ BEGIN
 	END IF;
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, p.origin_asn, '{}'::jsonb
-		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
+		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path OFFSET 0) p
 		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
 	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
@@ -522,14 +522,16 @@ DECLARE
 BEGIN
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, r.a, jsonb_build_object('between', r.between)
-		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path OFFSET 0) p
 		-- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
 		WHERE (cardinality(p.path) > 6
-		    OR p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6] OR p.path[2] = p.path[4]
-		    OR p.path[2] = p.path[5] OR p.path[2] = p.path[6] OR p.path[3] = p.path[5] OR p.path[3] = p.path[6] OR p.path[4] = p.path[6])
+		    OR p.path[1] <> p.path[2] AND (p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6])
+		    OR p.path[2] <> p.path[3] AND (p.path[2] = p.path[4] OR p.path[2] = p.path[5] OR p.path[2] = p.path[6])
+		    OR p.path[3] <> p.path[4] AND (p.path[3] = p.path[5] OR p.path[3] = p.path[6])
+		    OR p.path[4] <> p.path[5] AND p.path[4] = p.path[6])
 		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
@@ -601,8 +603,8 @@ BEGIN
 		turn AS (
 			SELECT p.path, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
 			    (SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
-			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
-			CROSS JOIN LATERAL generate_series(2, cardinality(p.path) - 1) i
+			FROM (SELECT d.path, generate_series(2, cardinality(d.path) - 1) AS i
+			    FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
 			WHERE p.path[i - 1] <> p.path[i])
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)

@@ -83,10 +83,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    array_agg(l.peer_id ORDER BY l.first_ts, l.peer_id) AS peer_ids
 		FROM (SELECT s.peer_id, s.path[i] AS asn1, s.path[i + 1] AS asn2, bool_or(s.path[i + 1] = s.path[cardinality(s.path)]) AS to_origin,
 			min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events
-		    FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
-			FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
-			GROUP BY e.peer_id, e.path) s
-		    CROSS JOIN LATERAL generate_series(1, cardinality(s.path) - 1) i
+		    FROM (SELECT d.*, generate_series(1, cardinality(d.path) - 1) AS i
+			FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			    FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
+			    GROUP BY e.peer_id, e.path) d) s
 		    WHERE s.path[i] <> s.path[i + 1]
 		    GROUP BY 1, 2, 3) l
 		GROUP BY l.asn1, l.asn2$q$

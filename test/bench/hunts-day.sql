@@ -11,7 +11,7 @@ FROM generate_series(1, :peers) i \g /dev/null
 INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path, origin_asn, origin, next_hop, med, communities, atomic_aggregate)
 SELECT :'day'::timestamptz + make_interval(secs => 86399.0 * n / :events), n, p.peer_id,
     CASE WHEN w THEN 'W' ELSE 'A' END::"char", prefix,
-    CASE WHEN NOT w THEN CASE WHEN prepends > 2 THEN ARRAY[p.peer_asn, tier1, provider, origin, origin, origin] ELSE ARRAY[p.peer_asn, tier1, provider, origin] END END,
+    CASE WHEN NOT w THEN CASE WHEN prepends > 7 THEN ARRAY[p.peer_asn, tier1, provider, origin, origin, origin] ELSE ARRAY[p.peer_asn, tier1, provider, origin] END END,
     CASE WHEN NOT w THEN origin END, CASE WHEN NOT w THEN 'i' END::"char", CASE WHEN NOT w THEN p.peer_address END,
     CASE WHEN NOT w THEN 10 END,
     CASE WHEN NOT w THEN ARRAY[p.peer_asn || ':' || 100 + tier1 % 7, tier1 || ':' || 2000 + provider % 50, tier1 || ':' || 3 + origin % 9] END,
