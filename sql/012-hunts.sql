@@ -15,7 +15,7 @@
 --
 -- Filters, NULL meaning all: within (this prefix and its more specifics), asn (see each hunt),
 -- peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: ipv4 and ipv6 unicast, which is
--- what the questions are about).  Rows come sorted by first_seen.  hunt.updates gives more of the
+-- what the questions are about; routes with a route distinguisher are not looked at).  Rows come sorted by first_seen.  hunt.updates gives more of the
 -- updates behind a row.
 --
 -- How they are made: a query is put together with the time range as constants, so that it reads
@@ -63,11 +63,11 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
--- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, ts), ts being when they
--- came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
+-- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
+-- they came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM '
+	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
 	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
 		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
@@ -88,7 +88,7 @@ COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, 
 -- fast, and without what was lost or changed since then.  Of all peers if the question is narrow (within or prefixes), else of hunt.full_peers.
 CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
 	    || CASE WHEN family IS NULL THEN $q$ AND r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format(' AND r.family = %L', family) END
 	    || coalesce(' AND r.prefix <<= ' || quote_literal(within), '')
 	    || hunt.one_of('r.prefix', prefixes)
@@ -334,15 +334,15 @@ BEGIN
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
-			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix ORDER BY a.ts, a.seq) AS was
-			FROM (SELECT e.peer_id, e.prefix, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix, a.path_id ORDER BY a.ts, a.seq) AS was
+			FROM (SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			    %s) a)
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.ts) AS first_ts, max(s.ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.ts, s.peer_id) AS peer_ids, count(*) AS events,
 		    jsonb_build_object('from', array_agg(DISTINCT s.was)) AS evidence
 		FROM step s WHERE s.was <> s.origin_asn %s
 		GROUP BY s.prefix, s.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
 	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -387,7 +387,7 @@ BEGIN
 		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
 		FROM side s JOIN major m USING (prefix)
 		WHERE s.origin_asn <> m.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
 		|| hunt.one_of('b.prefix', mine), '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
@@ -445,8 +445,8 @@ $$;
 COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
 
 -- --- paths ---------------------------------------------------------------------------------------------
--- The different paths of a range are judged first, and the updates that have a bad one are looked up after
--- that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
+-- The different paths of a range are judged first (OFFSET 0: not each update), and the updates that have a bad one are looked
+-- up after that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
 
 CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
@@ -468,7 +468,7 @@ BEGIN
 	END IF;
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, p.origin_asn, '{}'::jsonb
-		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
+		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path OFFSET 0) p
 		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
 	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
@@ -522,14 +522,16 @@ DECLARE
 BEGIN
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, r.a, jsonb_build_object('between', r.between)
-		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path OFFSET 0) p
 		-- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
 		WHERE (cardinality(p.path) > 6
-		    OR p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6] OR p.path[2] = p.path[4]
-		    OR p.path[2] = p.path[5] OR p.path[2] = p.path[6] OR p.path[3] = p.path[5] OR p.path[3] = p.path[6] OR p.path[4] = p.path[6])
+		    OR p.path[1] <> p.path[2] AND (p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6])
+		    OR p.path[2] <> p.path[3] AND (p.path[2] = p.path[4] OR p.path[2] = p.path[5] OR p.path[2] = p.path[6])
+		    OR p.path[3] <> p.path[4] AND (p.path[3] = p.path[5] OR p.path[3] = p.path[6])
+		    OR p.path[4] <> p.path[5] AND p.path[4] = p.path[6])
 		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
@@ -601,8 +603,8 @@ BEGIN
 		turn AS (
 			SELECT p.path, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
 			    (SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
-			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
-			CROSS JOIN LATERAL generate_series(2, cardinality(p.path) - 1) i
+			FROM (SELECT d.path, generate_series(2, cardinality(d.path) - 1) AS i
+			    FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
 			WHERE p.path[i - 1] <> p.path[i])
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
@@ -889,6 +891,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family);
 	mine	cidr[];
+	before	text;
 BEGIN
 	-- what may be: it ended with a withdrawal at all peers, or has several origins
 	IF asn IS NOT NULL THEN
@@ -906,9 +909,14 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	-- a route that was there before the range has been there for longer than the range tells
+	IF cardinality(mine) <= 2000 THEN
+		before := hunt.standing(since, NULL, mine, peer_ids, family, true);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
-			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s),
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
+			%s),
 		step AS (
 			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v WINDOW w AS (PARTITION BY v.peer_id, v.prefix, v.path_id ORDER BY v.ts, v.seq)),
 		-- an episode: from the first announcement by an origin to the withdrawal, or the announcement by another
@@ -920,13 +928,15 @@ BEGIN
 		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
 		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
 		GROUP BY d.prefix, d.origin_asn
-		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, coalesce(b.origin_asn, -1) FROM (' || before || ') b', ''), asn, life),
+	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
 'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life (default 1 hour) at any peer before it was withdrawn or
 announced by another origin; a row per origin and prefix, events = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the
-range ends is not among them; a session that went down ends nothing here.
+range ends is not among them; a session that went down ends nothing here.  What was there before the range counts from when it came (bgp.rib_at), unless more than 2000 prefixes are in question.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
 
@@ -945,22 +955,28 @@ BEGIN
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	EXECUTE format($q$
 		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-				FROM %s GROUP BY e.peer_id, e.prefix) s
-			GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.w > coalesce(s.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+			SELECT p.prefix FROM (
+				SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w > coalesce(s.a, '-infinity'), false)) AS lost FROM (
+					SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+					FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
+				GROUP BY s.peer_id, s.prefix) p
+			GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
 	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
-			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix
-			UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (%s) b),
-		peer AS (
+			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id
+			UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.origin_asn, b.ts, NULL FROM (%s) b),
+		path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
-			FROM seen s GROUP BY s.peer_id, s.prefix)
+			FROM seen s GROUP BY s.peer_id, s.prefix, s.path_id),
+		-- a peer that sends several paths (ADD-PATH) has lost it when all of them are gone
+		peer AS (
+			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, bool_and(s.lost) AS lost
+			FROM path s GROUP BY s.peer_id, s.prefix)
 		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence

@@ -83,10 +83,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    array_agg(l.peer_id ORDER BY l.first_ts, l.peer_id) AS peer_ids
 		FROM (SELECT s.peer_id, s.path[i] AS asn1, s.path[i + 1] AS asn2, bool_or(s.path[i + 1] = s.path[cardinality(s.path)]) AS to_origin,
 			min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events
-		    FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
-			FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
-			GROUP BY e.peer_id, e.path) s
-		    CROSS JOIN LATERAL generate_series(1, cardinality(s.path) - 1) i
+		    FROM (SELECT d.*, generate_series(1, cardinality(d.path) - 1) AS i
+			FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			    FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
+			    GROUP BY e.peer_id, e.path) d) s
 		    WHERE s.path[i] <> s.path[i + 1]
 		    GROUP BY 1, 2, 3) l
 		GROUP BY l.asn1, l.asn2$q$
@@ -571,6 +571,21 @@ that should have defined it (not always the AS that set it); prefix is that of t
 asn: the first part.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
 evidence: community, history.';
 
+-- --- the list of them --------------------------------------------------------------------------------------
+
+CREATE OR REPLACE VIEW hunt.hunts AS
+SELECT p.proname::text AS hunt, pg_get_function_arguments(p.oid) AS arguments, obj_description(p.oid, 'pg_proc') AS description
+FROM pg_proc p
+WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
+ORDER BY 1;
+COMMENT ON VIEW hunt.hunts IS
+'The hunts: functions that ask one question each of the log, over since <= ts < until.  All of them return:
+suspect (ASN that the row is about; NULL where there is none), prefix (NULL where the row is about an AS or a peer), first_seen and last_seen (updates that show it),
+peers (sorted ASNs of the peers that showed it), peers_count (a peer whose ASN is not known counts as one more), events (updates that show it; those that answered a route
+refresh are not counted), evidence (what the hunt went by; update: the first announcement that shows it; hunt.updates gives more).
+Filters, NULL meaning all: within (this prefix and its more specifics), asn, peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: IPv4 and IPv6 unicast; routes with a route
+distinguisher are not looked at), min_peers (rows that at least so many peers showed).';
+
 -- --- settings and rights ----------------------------------------------------------------------------
 
 -- What makes a hunt fast is said here for each of them, those of 012 as well: leafs aggregated one by one, no compiling of
@@ -594,7 +609,7 @@ $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hunt FROM PUBLIC;
 GRANT USAGE ON SCHEMA hunt TO exabgp_pg_reader;
-GRANT SELECT ON hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
+GRANT SELECT ON hunt.hunts, hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
 -- what a hunt calls it calls with the rights of who asks
 DO $$
 DECLARE

@@ -457,6 +457,7 @@ SELECT pg_temp.brief_is('new_link', 1, '10 100.66.0.0/16', 'without the summary 
 SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES
     ('21:01', 1, '100.70.0.0/16', '3001 20'), ('21:02', 3, '100.70.0.0/16', '3003 20'), ('21:03', 1, '100.71.0.0/16', '3001 21'), ('21:03', 2, '100.71.2.0/24', '3002 21'),
     ('21:04', 1, '100.72.0.0/16', '3001 22'), ('21:05', 1, '100.73.0.0/16', '3001 23'),
+    ('21:05', 1, '100.60.0.0/16', '3001 24'), ('22:15', 1, '100.60.0.0/16', '3001 10 24'), ('22:22', 1, '100.60.0.0/16', NULL),
     ('22:10', 2, '100.70.0.0/16', '3002 66'), ('22:20', 1, '100.70.0.0/16', '3001 66'),
     ('22:21', 1, '100.71.1.0/24', '3001 66'), ('22:22', 2, '100.71.2.0/24', NULL), ('22:23', 1, '100.73.0.0/16', '3001 10 23')) v (at, n, prefix, path) \g /dev/null
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || to_char(first_seen, 'HH24:MI') || ' ' || peers::text || ' ' || events, ', ' ORDER BY first_seen)
@@ -472,6 +473,8 @@ SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || '
     '20 100.70.0.0/16 {3003} 1', 'feed_disagreement: who said nothing has what it had');
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || ' ' || (evidence->>'of'), ', ') FROM hunt.visibility_loss('2021-03-01 22:00', '2021-03-01 23:00', within => '100.71.0.0/16')),
     '21 100.71.2.0/24 {3002} 1', 'visibility_loss: the origin that it had before');
+SELECT is(count(*), 0::bigint, 'short_lived: not what was there before') FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16');
+SELECT is((SELECT evidence->>'longest' FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16', life => '2 hours')), '01:17:00', 'short_lived: counted from when it came');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, evidence), E'\n' ORDER BY prefix, peers) FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12')), concat_ws(E'\n',
     '66 100.70.0.0/16 {3001} {"change": "origin", "path_after": "3001 66", "path_before": "3001 20", "origin_after": 66, "origin_before": 20}',
     '66 100.70.0.0/16 {3002} {"change": "added", "path_after": "3002 66", "origin_after": 66}',
@@ -480,6 +483,16 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, eviden
     '23 100.73.0.0/16 {3001} {"change": "path", "path_after": "3001 10 23", "path_before": "3001 23", "origin_after": 23, "origin_before": 23}'), 'rib_diff: added, removed, changed; what is the same is not there');
 SELECT is((SELECT string_agg(prefix::text, ',') FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12', asn => 21)), '100.71.2.0/24', 'rib_diff: of an AS');
 SELECT is(count(*), 0::bigint, 'rib_diff: of the same moment') FROM hunt.rib_diff('2021-03-01 22:30', '2021-03-01 22:30', within => '100.64.0.0/12');
+
+-- several paths of one peer (ADD-PATH): each has an origin of its own, and the peer has the prefix while it has one of them
+SELECT pg_temp.put(at, 1, '100.90.0.0/16', path, jsonb_build_object('day', '2021-03-02', 'path_id', path_id)) FROM (VALUES
+    ('06:01', 1, '3001 20'), ('06:02', 2, '3001 66'), ('06:03', 1, '3001 10 20'), ('06:04', 2, '3001 11 66'), ('06:05', 1, NULL)) v (at, path_id, path) \g /dev/null
+SELECT is(count(*), 0::bigint, 'origin_change: several paths of a peer are no changes') FROM hunt.origin_change('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 0::bigint, 'visibility_loss: one of them is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 2::bigint, 'moas: they are two origins') FROM hunt.moas('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT pg_temp.put('06:06', 1, '100.90.0.0/16', NULL, '{"day": "2021-03-02", "path_id": 2}') \g /dev/null
+SELECT is(count(*), 1::bigint, 'visibility_loss: none is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 1::bigint, 'visibility_loss: nor of those before') FROM hunt.visibility_loss('2021-03-02 06:05', '2021-03-02 06:30', '100.90.0.0/16');
 
 -- more prefixes than are put into a query one by one
 SELECT pg_temp.put(at, n, set_masklen(inet '100.80.0.0' + i * 256, 24)::cidr, path, '{"day": "2021-03-02"}') FROM generate_series(0, 59) i,
@@ -498,6 +511,8 @@ SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'hu
     string_to_array('moas sub_moas origin_change new_origin sub_prefix super_prefix new_neighbor new_link path_pattern prepend_anomaly rpki_invalid bogon_prefix '
 	'bogon_asn path_loop valley tier1_leak otc_leak blackhole no_export_leak community_new visibility_loss origin_outage flaps table_jump silent_peer short_lived '
 	'first_seen feed_disagreement rib_diff', ' '), 'the hunts');
+SELECT is(count(*) || ' ' || bool_and(description <> '' AND arguments LIKE 'since timestamp with time zone, until timestamp with time zone, %'), '29 true', 'hunt.hunts lists them')
+FROM hunt.hunts;
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
     AND (obj_description(p.oid) NOT LIKE '%evidence: %' OR p.prosecdef OR p.provolatile <> 's'
 	OR pg_get_function_result(p.oid) <> 'TABLE(suspect bigint, prefix cidr, first_seen timestamp with time zone, last_seen timestamp with time zone, peers bigint[], '
