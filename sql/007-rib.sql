@@ -410,11 +410,14 @@ END
 $$;
 COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS 'day of the newest base state of a peer that is right, or NULL';
 
+-- (Here and below, times in SQL that is built are written as ISO 8601 has them: whatever else a
+-- session's DateStyle may give need not be read as the same time: IST is India's, and Israel's.)
+
 -- bgp.rib_sql: the SQL that gives the routes of a peer as they were at this moment, as rows
 -- like those of bgp.rib_entry but for peer_id.  within: only it and its more specifics;
 -- exact: only these prefixes.
 CREATE OR REPLACE FUNCTION bgp.rib_sql(peer_id int, at timestamptz, within cidr, exact cidr[]) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	base_day	date := bgp.rib_base_find(peer_id, at);
@@ -487,7 +490,7 @@ COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
 -- bgp.rib_base_write: the base state of a peer for a day, if there is no valid one; the number
 -- of routes written, NULL if there was nothing to do.  The day must have begun.
 CREATE OR REPLACE FUNCTION bgp.rib_base_write(peer_id int, day date) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET client_min_messages = warning AS $$
 #variable_conflict use_variable
 DECLARE
@@ -602,7 +605,7 @@ COMMENT ON FUNCTION bgp.rib_rebuild(int, cidr[]) IS 'makes the routes that a pee
 -- bgp.rib_apply: the rows of these batches change the routes of a peer; the number of routes
 -- they are of.
 CREATE OR REPLACE FUNCTION bgp.rib_apply(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -654,7 +657,7 @@ COMMENT ON FUNCTION bgp.rib_apply(int, bigint, bigint, timestamptz, timestamptz)
 -- bgp.rib_late: rows came that are older than what the routes show: what they touch is read
 -- again from the log.
 CREATE OR REPLACE FUNCTION bgp.rib_late(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	prefixes	cidr[];
