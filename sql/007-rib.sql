@@ -149,10 +149,14 @@ CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
 	    $18, $19, $20, $21, $22, $23, t.rows_from, t.rows_to)
-	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE coalesce(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
+	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE least(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
 		array_agg(greatest(u.seen, p.last_seen) ORDER BY u.n) AS rows_to
 	    FROM unnest($14, $15) WITH ORDINALITY AS u (id, seen, n) LEFT JOIN bgp.peer p ON p.peer_id = u.id) t
 $$;
+
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[], timestamptz[], boolean[], text[]) IS 'bgp.ingest_commit as helpers of schemas 5 and 6 call it';
 
 -- The form that a helper of schema 4 calls, which may run on after an upgrade.
 CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
