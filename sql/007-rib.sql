@@ -149,10 +149,14 @@ CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
 	    $18, $19, $20, $21, $22, $23, t.rows_from, t.rows_to)
-	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE coalesce(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
+	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE least(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
 		array_agg(greatest(u.seen, p.last_seen) ORDER BY u.n) AS rows_to
 	    FROM unnest($14, $15) WITH ORDINALITY AS u (id, seen, n) LEFT JOIN bgp.peer p ON p.peer_id = u.id) t
 $$;
+
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[], timestamptz[], boolean[], text[]) IS 'bgp.ingest_commit as helpers of schemas 5 and 6 call it';
 
 -- The form that a helper of schema 4 calls, which may run on after an upgrade.
 CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
@@ -410,11 +414,14 @@ END
 $$;
 COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS 'day of the newest base state of a peer that is right, or NULL';
 
+-- (Here and below, times in SQL that is built are written as ISO 8601 has them: whatever else a
+-- session's DateStyle may give need not be read as the same time: IST is India's, and Israel's.)
+
 -- bgp.rib_sql: the SQL that gives the routes of a peer as they were at this moment, as rows
 -- like those of bgp.rib_entry but for peer_id.  within: only it and its more specifics;
 -- exact: only these prefixes.
 CREATE OR REPLACE FUNCTION bgp.rib_sql(peer_id int, at timestamptz, within cidr, exact cidr[]) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	base_day	date := bgp.rib_base_find(peer_id, at);
@@ -487,7 +494,7 @@ COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
 -- bgp.rib_base_write: the base state of a peer for a day, if there is no valid one; the number
 -- of routes written, NULL if there was nothing to do.  The day must have begun.
 CREATE OR REPLACE FUNCTION bgp.rib_base_write(peer_id int, day date) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET client_min_messages = warning AS $$
 #variable_conflict use_variable
 DECLARE
@@ -602,7 +609,7 @@ COMMENT ON FUNCTION bgp.rib_rebuild(int, cidr[]) IS 'makes the routes that a pee
 -- bgp.rib_apply: the rows of these batches change the routes of a peer; the number of routes
 -- they are of.
 CREATE OR REPLACE FUNCTION bgp.rib_apply(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -654,7 +661,7 @@ COMMENT ON FUNCTION bgp.rib_apply(int, bigint, bigint, timestamptz, timestamptz)
 -- bgp.rib_late: rows came that are older than what the routes show: what they touch is read
 -- again from the log.
 CREATE OR REPLACE FUNCTION bgp.rib_late(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	prefixes	cidr[];

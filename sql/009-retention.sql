@@ -323,7 +323,7 @@ BEGIN
 	IF bgp.is_attached(leaf) THEN
 		RETURN false;
 	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
 	IF bgp.is_attached(leaf) THEN
 		RETURN false;
 	END IF;
