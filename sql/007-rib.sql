@@ -491,6 +491,34 @@ $$;
 COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
     'SQL that gives the routes of a peer as they were at a moment';
 
+-- bgp.rib_base_leaf: the partition of bgp.rib_base for this day, made if it is missing.  Before
+-- bgp.rib_base_write in a transaction of its own, which takes no time: others wait for it.
+CREATE OR REPLACE FUNCTION bgp.rib_base_leaf(day date) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+	leaf	text := format('rib_base_%s', to_char($1, 'YYYYMMDD'));
+BEGIN
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	-- (not that of bgp.ensure_partition, for which loading waits)
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
+	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	BEGIN
+		EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
+	EXCEPTION WHEN feature_not_supported THEN
+		NULL;	-- a server built without it: pglz then
+	END;
+	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1, $1 + 1);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION bgp.rib_base_leaf(date) IS 'makes the partition of bgp.rib_base for a day; true if it was missing';
+
 -- bgp.rib_base_write: the base state of a peer for a day, if there is no valid one; the number
 -- of routes written, NULL if there was nothing to do.  The day must have begun.
 CREATE OR REPLACE FUNCTION bgp.rib_base_write(peer_id int, day date) RETURNS bigint
@@ -510,20 +538,7 @@ BEGIN
 	IF bgp.rib_base_find(peer_id, bgp.day_start(day)) = day THEN
 		RETURN NULL;
 	END IF;
-	IF NOT bgp.is_attached(leaf) THEN
-		-- (not that of bgp.ensure_partition, for which loading waits)
-		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
-		IF NOT bgp.is_attached(leaf) THEN
-			EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
-			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
-			BEGIN
-				EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
-			EXCEPTION WHEN feature_not_supported THEN
-				NULL;	-- a server built without it: pglz then
-			END;
-			EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, day, day + 1);
-		END IF;
-	END IF;
+	PERFORM bgp.rib_base_leaf(day);
 	seen := pg_current_snapshot();
 	EXECUTE format('DELETE FROM bgp.%I WHERE peer_id = %s', leaf, peer_id);
 	DELETE FROM bgp.rib_base_day b WHERE b.peer_id = rib_base_write.peer_id AND b.day = rib_base_write.day;
