@@ -68,8 +68,13 @@ $$;
 COMMENT ON FUNCTION bgp.batch_note(bigint, bigint, int[], timestamptz[], timestamptz[]) IS
     'tells the consumers of a batch, in its transaction';
 
--- bgp.ingest_commit, with the times of the rows of each peer: rows_from and rows_to, NULL
--- where there are none.
+-- bgp.ingest_commit: last statement of every batch.  Moves the journal's position
+-- from where the batch began to where it ended and notes what it says of peers; the
+-- arrays run in parallel, one element a peer, NULL where nothing is new, and -infinity
+-- in stale_since and '' in refreshing where there is none any more.  If the position is not
+-- where the batch began, another connection has loaded it: the error (SQLSTATE EP001)
+-- undoes the batch and makes the helper ask where to go on.
+-- rows_from, rows_to: the times of the rows of each peer, NULL where there are none.
 CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
     from_segment bigint, from_position bigint, from_events int,
     to_segment bigint, to_position bigint, to_events int, to_seq bigint,
@@ -144,10 +149,30 @@ CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
 	    $18, $19, $20, $21, $22, $23, t.rows_from, t.rows_to)
-	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE coalesce(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
+	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE least(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
 		array_agg(greatest(u.seen, p.last_seen) ORDER BY u.n) AS rows_to
 	    FROM unnest($14, $15) WITH ORDINALITY AS u (id, seen, n) LEFT JOIN bgp.peer p ON p.peer_id = u.id) t
 $$;
+
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[], timestamptz[], boolean[], text[]) IS 'bgp.ingest_commit as helpers of schemas 5 and 6 call it';
+
+-- The form that a helper of schema 4 calls, which may run on after an upgrade.
+CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
+    from_segment bigint, from_position bigint, from_events int,
+    to_segment bigint, to_position bigint, to_events int, to_seq bigint,
+    new_rows bigint, new_errors bigint, new_gaps bigint,
+    journal_bytes bigint, oldest_pending timestamptz,
+    peer_ids int[], last_seen timestamptz[], pids bigint[], counters bigint[],
+    states text[], states_since timestamptz[], router_ids inet[])
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+	    $18, $19, $20, '{}'::timestamptz[], '{}'::boolean[], '{}'::text[])
+$$;
+COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
+    bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
+    text[], timestamptz[], inet[]) IS 'bgp.ingest_commit as helpers of schema 4 call it';
 
 -- --- the routes that peers hold ---------------------------------------------------------
 
@@ -389,11 +414,14 @@ END
 $$;
 COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS 'day of the newest base state of a peer that is right, or NULL';
 
+-- (Here and below, times in SQL that is built are written as ISO 8601 has them: whatever else a
+-- session's DateStyle may give need not be read as the same time: IST is India's, and Israel's.)
+
 -- bgp.rib_sql: the SQL that gives the routes of a peer as they were at this moment, as rows
 -- like those of bgp.rib_entry but for peer_id.  within: only it and its more specifics;
 -- exact: only these prefixes.
 CREATE OR REPLACE FUNCTION bgp.rib_sql(peer_id int, at timestamptz, within cidr, exact cidr[]) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	base_day	date := bgp.rib_base_find(peer_id, at);
@@ -463,10 +491,38 @@ $$;
 COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
     'SQL that gives the routes of a peer as they were at a moment';
 
+-- bgp.rib_base_leaf: the partition of bgp.rib_base for this day, made if it is missing.  Before
+-- bgp.rib_base_write in a transaction of its own, which takes no time: others wait for it.
+CREATE OR REPLACE FUNCTION bgp.rib_base_leaf(day date) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+	leaf	text := format('rib_base_%s', to_char($1, 'YYYYMMDD'));
+BEGIN
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	-- (not that of bgp.ensure_partition, for which loading waits)
+	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
+	IF bgp.is_attached(leaf) THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
+	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
+	BEGIN
+		EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
+	EXCEPTION WHEN feature_not_supported THEN
+		NULL;	-- a server built without it: pglz then
+	END;
+	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1, $1 + 1);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION bgp.rib_base_leaf(date) IS 'makes the partition of bgp.rib_base for a day; true if it was missing';
+
 -- bgp.rib_base_write: the base state of a peer for a day, if there is no valid one; the number
 -- of routes written, NULL if there was nothing to do.  The day must have begun.
 CREATE OR REPLACE FUNCTION bgp.rib_base_write(peer_id int, day date) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET client_min_messages = warning AS $$
 #variable_conflict use_variable
 DECLARE
@@ -482,20 +538,7 @@ BEGIN
 	IF bgp.rib_base_find(peer_id, bgp.day_start(day)) = day THEN
 		RETURN NULL;
 	END IF;
-	IF NOT bgp.is_attached(leaf) THEN
-		-- (not that of bgp.ensure_partition, for which loading waits)
-		PERFORM pg_advisory_xact_lock(hashtextextended('bgp.rib_base_write', 0));
-		IF NOT bgp.is_attached(leaf) THEN
-			EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
-			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
-			BEGIN
-				EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
-			EXCEPTION WHEN feature_not_supported THEN
-				NULL;	-- a server built without it: pglz then
-			END;
-			EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, day, day + 1);
-		END IF;
-	END IF;
+	PERFORM bgp.rib_base_leaf(day);
 	seen := pg_current_snapshot();
 	EXECUTE format('DELETE FROM bgp.%I WHERE peer_id = %s', leaf, peer_id);
 	DELETE FROM bgp.rib_base_day b WHERE b.peer_id = rib_base_write.peer_id AND b.day = rib_base_write.day;
@@ -581,7 +624,7 @@ COMMENT ON FUNCTION bgp.rib_rebuild(int, cidr[]) IS 'makes the routes that a pee
 -- bgp.rib_apply: the rows of these batches change the routes of a peer; the number of routes
 -- they are of.
 CREATE OR REPLACE FUNCTION bgp.rib_apply(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -633,7 +676,7 @@ COMMENT ON FUNCTION bgp.rib_apply(int, bigint, bigint, timestamptz, timestamptz)
 -- bgp.rib_late: rows came that are older than what the routes show: what they touch is read
 -- again from the log.
 CREATE OR REPLACE FUNCTION bgp.rib_late(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	prefixes	cidr[];
@@ -800,5 +843,10 @@ GRANT EXECUTE ON FUNCTION bgp.table_bytes(regclass), bgp.index_bytes(regclass) T
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
     bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
-    timestamptz[], boolean[], text[], timestamptz[], timestamptz[])
+    timestamptz[], boolean[], text[], timestamptz[], timestamptz[]),
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
+    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[],
+    timestamptz[], boolean[], text[]),
+    bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,
+    bigint, timestamptz, int[], timestamptz[], bigint[], bigint[], text[], timestamptz[], inet[])
     TO exabgp_pg_writer;

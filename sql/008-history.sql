@@ -15,7 +15,7 @@ COMMENT ON FUNCTION bgp.rib_stale_since(int, timestamptz) IS
 -- of a base are within a prefix, takes them for a handful, and would join thousands row by row.
 CREATE OR REPLACE FUNCTION bgp.rib_at(at timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
 RETURNS SETOF bgp.rib LANGUAGE plpgsql STABLE ROWS 100000
-SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
 	id	int;
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION bgp.rib_at(timestamptz, cidr, int[]) IS
 -- bgp.routes_at: the routes for exactly these prefixes.
 CREATE OR REPLACE FUNCTION bgp.routes_at(at timestamptz, prefixes cidr[], peer_ids int[] DEFAULT NULL)
 RETURNS SETOF bgp.rib LANGUAGE plpgsql STABLE ROWS 1000
-SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
 	id	int;
@@ -160,7 +160,7 @@ RETURNS TABLE (ts timestamptz, lasted interval, ended_at timestamptz, collector 
     state text, family text, path_id bigint, rd text, next_hop inet, as_path text, path bigint[], origin_asn bigint, origin text,
     med bigint, local_pref bigint, communities text[], large_communities text[], ext_communities text[], aggregator text,
     atomic_aggregate boolean, attributes jsonb)
-LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
 	id	int;

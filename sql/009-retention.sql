@@ -313,33 +313,6 @@ COMMENT ON FUNCTION bgp.forget_sessions(int, inet[], int[], int) IS
 
 -- --- base states ---------------------------------------------------------------------------
 
--- bgp.rib_base_leaf: the partition of bgp.rib_base for this day, made if it is missing.  Before
--- bgp.rib_base_write in a transaction of its own, which takes no time: others wait for it.
-CREATE OR REPLACE FUNCTION bgp.rib_base_leaf(day date) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
-DECLARE
-	leaf	text := format('rib_base_%s', to_char($1, 'YYYYMMDD'));
-BEGIN
-	IF bgp.is_attached(leaf) THEN
-		RETURN false;
-	END IF;
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
-	IF bgp.is_attached(leaf) THEN
-		RETURN false;
-	END IF;
-	EXECUTE format('CREATE TABLE IF NOT EXISTS bgp.%I (LIKE bgp.rib_base INCLUDING ALL)', leaf);
-	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
-	BEGIN
-		EXECUTE format('ALTER TABLE bgp.%I ALTER routes SET COMPRESSION lz4', leaf);
-	EXCEPTION WHEN feature_not_supported THEN
-		NULL;	-- a server built without it: pglz then
-	END;
-	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1, $1 + 1);
-	RETURN true;
-END
-$$;
-COMMENT ON FUNCTION bgp.rib_base_leaf(date) IS 'makes the partition of bgp.rib_base for a day; true if it was missing';
-
 -- bgp.forget_bases: forgets the base states of days that are gone, with the rows of those
 -- partitions of bgp.rib_base that others still need.  Returns the days whose partition nobody
 -- needs: for bgp.drop_base.
@@ -429,6 +402,9 @@ DECLARE
 	n		bigint;
 	lines		bigint := 2;
 BEGIN
+	IF NOT EXISTS (SELECT FROM bgp.peer p WHERE p.peer_id = $2) THEN
+		RAISE EXCEPTION 'there is no peer %: its archive would be nobody''s', $2;
+	END IF;
 	FOR s IN SELECT * FROM bgp.archive_sections($1, $2, $3) LOOP
 		EXECUTE format('SELECT count(*) FROM (%s) x', s.query) INTO n;
 		sections := sections || jsonb_build_object('name', s.name, 'rows', n, 'columns', s.columns);

@@ -15,7 +15,7 @@
 --
 -- Filters, NULL meaning all: within (this prefix and its more specifics), asn (see each hunt),
 -- peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: ipv4 and ipv6 unicast, which is
--- what the questions are about).  Rows come sorted by first_seen.  hunt.updates gives more of the
+-- what the questions are about; routes with a route distinguisher are not looked at).  Rows come sorted by first_seen.  hunt.updates gives more of the
 -- updates behind a row.
 --
 -- How they are made: a query is put together with the time range as constants, so that it reads
@@ -25,6 +25,15 @@
 CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- --- how the queries are put together ------------------------------------------------------------
+
+-- hunt.one_of: the condition that a column is one of some prefixes, '' for NULL.  A few are listed; each element of a list is estimated
+-- anew for each leaf, so many are joined.
+CREATE OR REPLACE FUNCTION hunt.one_of(name text, prefixes cidr[]) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN $2 IS NULL THEN ''
+	    WHEN cardinality($2) > 50 THEN format(' AND %s IN (SELECT unnest(%L::cidr[]))', $1, $2)
+	    ELSE format(' AND %s = ANY (%L::cidr[])', $1, $2) END
+$$;
+COMMENT ON FUNCTION hunt.one_of(text, cidr[]) IS 'for the hunts: a condition on prefixes';
 
 -- hunt.log_clause: FROM and WHERE of the updates e of a range.  asn: its origin; covering: also the
 -- prefixes that cover within.
@@ -46,7 +55,7 @@ BEGIN
 	    || CASE WHEN within IS NULL THEN ''
 		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
 		ELSE format(' AND e.prefix <<= %L', within) END
-	    || coalesce(' AND e.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '')
+	    || hunt.one_of('e.prefix', prefixes)
 	    || coalesce(' AND e.peer_id = ANY (' || quote_literal(peer_ids) || '::int[])', '')
 	    || coalesce(' AND e.origin_asn = ' || asn, '');
 END
@@ -54,22 +63,64 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
--- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, ts), ts being when they
--- came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
+-- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
+-- they came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM '
+	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
 	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
 		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
 	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
-	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL)
+	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL) AND isfinite(at)
 $$;
 COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
     'for the hunts: the routes that were there when the range began';
 
+-- hunt.full_peers: the peers that hold most routes, three at most: what they have since long, the others know as well
+CREATE OR REPLACE FUNCTION hunt.full_peers(peer_ids int[]) RETURNS int[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(array_agg(f.peer_id), '{}') FROM (SELECT p.peer_id FROM bgp.peer p WHERE $1 IS NULL OR p.peer_id = ANY ($1)
+	    ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 3) f
+$$;
+COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, three at most';
+
+-- hunt.kept: routes that are there now and came before this moment: they were there all along.  A query like hunt.standing's, but
+-- fast, and without what was lost or changed since then.  Of all peers if the question is narrow (within or prefixes), else of hunt.full_peers.
+CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
+	    || CASE WHEN family IS NULL THEN $q$ AND r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format(' AND r.family = %L', family) END
+	    || coalesce(' AND r.prefix <<= ' || quote_literal(within), '')
+	    || hunt.one_of('r.prefix', prefixes)
+	    || coalesce(' AND r.peer_id = ANY (' || quote_literal(CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END) || '::int[])', '')
+$$;
+COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, cidr[], int[], text) IS
+    'for the hunts: routes that are there now and were before a moment';
+
+-- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
+CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text) RETURNS cidr[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	prefixes	cidr[];
+BEGIN
+	IF until - since <= interval '10 minutes' THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s AND e.kind = %L', '{}', hunt.log_clause(since, until, NULL, peer_ids, family), 'A') INTO prefixes;
+	END IF;
+	RETURN CASE WHEN cardinality(prefixes) <= 2000 THEN prefixes END;
+END
+$$;
+COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
+
+-- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
+-- nested loop over two such sets does not end; otherwise few rows are looked up by index.  (Each hunt has enable_nestloop as a setting of its own,
+-- so that this ends with it.)
+CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.set_config('enable_nestloop', CASE WHEN $1 THEN 'off' ELSE 'on' END, true)
+$$;
+COMMENT ON FUNCTION hunt.plan_for(boolean) IS 'for the hunts: whether what is joined next may be large';
+
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
--- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause.
+-- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
 CREATE OR REPLACE FUNCTION hunt.report(found text, log text, min_peers int) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($q$
@@ -144,31 +195,33 @@ BEGIN
 		mine := coalesce(mine, '{}');
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	IF standing IS NOT FALSE THEN
+		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
+	END IF;
 	EXECUTE hunt.contested(log, before, false) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
-			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, true AS said
 			FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			GROUP BY e.peer_id, e.prefix, e.origin_asn
 			%s),
 		origin AS MATERIALIZED (
-			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events,
+			SELECT s.prefix, s.origin_asn, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events, bool_or(s.said) AS said,
 			    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids
 			FROM seen s
 			GROUP BY s.prefix, s.origin_asn),
 		party AS (
 			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
 			    'peers', (SELECT count(DISTINCT i) FROM unnest(o.peer_ids) i)) ORDER BY o.first_ts, o.origin_asn) AS origins
-			FROM origin o GROUP BY o.prefix)
+			FROM origin o GROUP BY o.prefix HAVING bool_or(o.said) OR %L)
 		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
-		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', '')),
-	    log, min_peers);
+	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0, false FROM (' || before || ') b
+		WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''), within IS NOT NULL),
+	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -176,8 +229,9 @@ COMMENT ON FUNCTION hunt.moas(timestamptz, timestamptz, cidr, bigint, int[], tex
 within the range, at the same time or one after the other, at the same peer or at several; a row per prefix and origin.
 An announcement whose path is empty or ends in an AS_SET has no origin (RFC 6811) and does not count.
 asn: only prefixes that this AS originated; the others'' rows for them come too.
-standing: also count routes that were there when the range began, with the time that they came (bgp.rib_at); NULL: if within or asn is given.
-Without it an origin that sent nothing in the range is not seen; over whole tables it takes long.
+standing: with the routes that were there when the range began, and the time that they came: true, all of them (bgp.rib_at; of whole tables that takes long);
+NULL, so if within or asn is given, else those of the three peers with the most routes that are still there; false, only what was announced in the range.
+A prefix that nobody announced in the range is only shown if within is given.
 evidence: origins, each with its times and number of sessions.';
 
 CREATE OR REPLACE FUNCTION hunt.sub_moas(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -200,18 +254,22 @@ BEGIN
 	-- what covers them is read as well, wherever it lies
 	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
 	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true, prefixes => mine);
-	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	IF mine IS NULL AND within IS NOT NULL THEN
-		before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+	IF standing IS NOT FALSE THEN
+		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
+		IF mine IS NULL AND within IS NOT NULL THEN
+			before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
+		END IF;
 	END IF;
 	-- first only who announced what, and which of that lies inside of another's
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (
-			SELECT DISTINCT s.prefix, s.origin_asn FROM (
-				SELECT e.prefix, e.origin_asn FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
-				%2$s) s),
+			SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM (
+				SELECT e.prefix, e.origin_asn, true AS said FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
+				%2$s) s
+			GROUP BY s.prefix, s.origin_asn),
 		known AS MATERIALIZED (
-			SELECT p.prefix, array_agg(p.origin_asn) AS origins, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
+			SELECT p.prefix, array_agg(p.origin_asn) AS origins, array_agg(p.origin_asn) FILTER (WHERE p.said) AS own, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
 		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
 		swept AS (
 			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
@@ -220,16 +278,17 @@ BEGIN
 			FROM known k WHERE k.length > 0),
 		shortest AS (SELECT k.family, min(k.length) AS length FROM known k WHERE k.length > 0 GROUP BY k.family),
 		nearest AS (
-			SELECT DISTINCT ON (s.prefix) s.prefix, s.origins AS own, c.prefix AS covering, c.origins
+			SELECT DISTINCT ON (s.prefix) s.prefix, s.own, c.prefix AS covering, c.origins
 			FROM swept s JOIN shortest USING (family)
 			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
-			WHERE s.covered %3$s
+			WHERE s.covered AND s.own IS NOT NULL %3$s
 			ORDER BY s.prefix, c.length DESC)
 		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
-	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn, false FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
+	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
@@ -238,21 +297,18 @@ BEGIN
 		FROM (SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
 		    FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-		    GROUP BY e.peer_id, e.prefix, e.origin_asn
-		    %s) s
+		    GROUP BY e.peer_id, e.prefix, e.origin_asn) s
 		JOIN unnest($1, $2, $3) n (prefix, covering, origins) USING (prefix)
 		WHERE NOT n.origins @> to_jsonb(s.origin_asn) %s
 		GROUP BY s.prefix, s.origin_asn, n.covering, n.origins$q$,
-	    log, coalesce('UNION ALL SELECT b.prefix, b.origin_asn, b.peer_id, b.ts, b.ts, 0 FROM (' || before || ') b
-		WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
-	    coalesce('AND s.origin_asn = ' || asn, '')), log, min_peers) USING mine, around, origins;
+	    log, coalesce('AND s.origin_asn = ' || asn, '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, around, origins;
 END
 $$;
 COMMENT ON FUNCTION hunt.sub_moas(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
 'More specific with another origin: a prefix announced within the range with an origin that the nearest covering prefix, announced in
-the range as well, does not have; a row per prefix and origin.  A default route covers nothing here.  A customer that announces
+the range or there before (standing, as for hunt.moas), does not have; a row per prefix and origin.  A default route covers nothing here.  A customer that announces
 part of its provider''s block looks the same: see whether the covering origin is on the path of evidence.update.
-asn: the origin of the more specific.  standing: as for hunt.moas.
+asn: the origin of the more specific.
 evidence: covering (the prefix), covering_origins.';
 
 CREATE OR REPLACE FUNCTION hunt.origin_change(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -269,29 +325,33 @@ BEGIN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 		mine := coalesce(mine, '{}');
 	END IF;
+	IF standing IS NULL AND within IS NULL AND mine IS NULL THEN
+		mine := hunt.few_prefixes(since, until, peer_ids, family);
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	EXECUTE hunt.contested(log, before, true) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
-			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix ORDER BY a.ts, a.seq) AS was
-			FROM (SELECT e.peer_id, e.prefix, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
+			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix, a.path_id ORDER BY a.ts, a.seq) AS was
+			FROM (SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.origin_asn FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
 			    %s) a)
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.ts) AS first_ts, max(s.ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.ts, s.peer_id) AS peer_ids, count(*) AS events,
 		    jsonb_build_object('from', array_agg(DISTINCT s.was)) AS evidence
 		FROM step s WHERE s.was <> s.origin_asn %s
 		GROUP BY s.prefix, s.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL AND b.prefix = ANY (' || quote_literal(mine) || '::cidr[])', ''),
-	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), log, min_peers);
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL' || hunt.one_of('b.prefix', mine), ''),
+	    coalesce('AND ' || asn || ' IN (s.origin_asn, s.was)', '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.origin_change(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
 'The origin of a prefix changed at a peer: one announcement has another origin than the one before it of the same prefix and peer in the
 range, whether or not it was withdrawn in between; a row per prefix and new origin (suspect), events = changes to it.
 Announcements without an origin (RFC 6811: empty path, AS_SET last) are passed over.
-asn: the new or the former origin.  standing: also compare with the route that was there when the range began; NULL: if within or asn is given.
+asn: the new or the former origin.  standing: also compare with the route that was there when the range began (bgp.rib_at); NULL: if within or asn is
+given, or the range is of 10 minutes at most and not more than 2000 prefixes were announced in it.  Otherwise hunt.new_origin finds what a quiet prefix became.
 evidence: from (the former origins).';
 
 CREATE OR REPLACE FUNCTION hunt.feed_disagreement(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -327,8 +387,8 @@ BEGIN
 		    jsonb_build_object('sessions', s.sessions, 'majority', jsonb_build_object('origin_asn', m.origin_asn, 'sessions', m.sessions)) AS evidence
 		FROM side s JOIN major m USING (prefix)
 		WHERE s.origin_asn <> m.origin_asn$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, NULL, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE b.prefix = ANY ('
-		|| quote_literal(mine) || '::cidr[])', '')), log, min_peers);
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, ''A'', b.origin_asn FROM (' || before || ') b WHERE true'
+		|| hunt.one_of('b.prefix', mine), '')), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigint, int[], text, boolean, int) IS
@@ -385,8 +445,8 @@ $$;
 COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
 
 -- --- paths ---------------------------------------------------------------------------------------------
--- The different paths of a range are judged first, and the updates that have a bad one are looked up after
--- that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
+-- The different paths of a range are judged first (OFFSET 0: not each update), and the updates that have a bad one are looked
+-- up after that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
 
 CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, min_peers int DEFAULT 1)
@@ -408,7 +468,7 @@ BEGIN
 	END IF;
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, p.origin_asn, '{}'::jsonb
-		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path) p
+		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path OFFSET 0) p
 		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
 	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
@@ -462,11 +522,17 @@ DECLARE
 BEGIN
 	EXECUTE hunt.judged(format($q$
 		SELECT p.path, r.a, jsonb_build_object('between', r.between)
-		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path OFFSET 0) p
+		-- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
 		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(p.path) - 2) i
 		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
-		WHERE r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
+		WHERE (cardinality(p.path) > 6
+		    OR p.path[1] <> p.path[2] AND (p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6])
+		    OR p.path[2] <> p.path[3] AND (p.path[2] = p.path[4] OR p.path[2] = p.path[5] OR p.path[2] = p.path[6])
+		    OR p.path[3] <> p.path[4] AND (p.path[3] = p.path[5] OR p.path[3] = p.path[6])
+		    OR p.path[4] <> p.path[5] AND p.path[4] = p.path[6])
+		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -527,21 +593,24 @@ DECLARE
 	cases	jsonb[];
 BEGIN
 	PERFORM hunt.need_relationships();
+	PERFORM hunt.plan_for(within IS NULL);
 	EXECUTE hunt.judged(format($q$
 		WITH above AS MATERIALIZED (
 			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
 			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
 			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
+		-- each AS that begins a run, with who stands left of it and right of the run
 		turn AS (
-			SELECT p.path, h.hops[i] AS out, h.hops[i + 1] AS at, h.hops[i + 2] AS origin
-			FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
-			CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
-			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
-			CROSS JOIN LATERAL generate_series(1, cardinality(h.hops) - 2) i)
+			SELECT p.path, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
+			    (SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
+			FROM (SELECT d.path, generate_series(2, cardinality(d.path) - 1) AS i
+			    FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
+			WHERE p.path[i - 1] <> p.path[i])
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
 		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
 		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn)) INTO paths, suspects, cases;
+	PERFORM hunt.plan_for(false);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -591,7 +660,8 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
 		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
 		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
-		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
+		WHERE (SELECT count(*) FROM unnest(p.path) a WHERE a = ANY (%2$L::bigint[])) >= 2
+		  AND h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
 END
 $$;
@@ -664,6 +734,7 @@ BEGIN
 		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
 	END IF;
 	-- (a cidr is compared with the VRPs of each length that there is)
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (
 			SELECT DISTINCT s.prefix, s.origin_asn FROM (
@@ -683,12 +754,13 @@ BEGIN
 			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
 		SELECT coalesce(array_agg(j.prefix), '{}'), coalesce(array_agg(j.origin_asn), '{}'),
 		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$, log) INTO mine, origins, cases;
+	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
 		FROM unnest($1, $2, $3) j (prefix, origin_asn, evidence), %s AND e.kind = 'A' AND e.prefix = j.prefix AND e.origin_asn IS NOT DISTINCT FROM j.origin_asn
-		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), log, min_peers) USING mine, origins, cases;
+		GROUP BY e.peer_id, e.prefix, e.origin_asn, j.evidence$q$, log)), hunt.log_clause(since, until, NULL, NULL, family), min_peers) USING mine, origins, cases;
 END
 $$;
 COMMENT ON FUNCTION hunt.rpki_invalid(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -803,7 +875,7 @@ BEGIN
 			count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) AS a, count(*) FILTER (WHERE e.kind = 'W') AS w
 		    FROM %s GROUP BY e.peer_id, e.prefix
 		    HAVING count(*) FILTER (WHERE e.kind = 'W') >= %L AND count(*) FILTER (WHERE e.kind = 'A' AND e.refreshed IS NOT TRUE) >= %2$L) s
-		GROUP BY s.prefix$q$, log, times), log, min_peers);
+		GROUP BY s.prefix$q$, log, times), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.flaps(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
@@ -819,6 +891,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family);
 	mine	cidr[];
+	before	text;
 BEGIN
 	-- what may be: it ended with a withdrawal at all peers, or has several origins
 	IF asn IS NOT NULL THEN
@@ -836,9 +909,14 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	-- a route that was there before the range has been there for longer than the range tells
+	IF cardinality(mine) <= 2000 THEN
+		before := hunt.standing(since, NULL, mine, peer_ids, family, true);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
-			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s),
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
+			%s),
 		step AS (
 			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v WINDOW w AS (PARTITION BY v.peer_id, v.prefix, v.path_id ORDER BY v.ts, v.seq)),
 		-- an episode: from the first announcement by an origin to the withdrawal, or the announcement by another
@@ -850,27 +928,17 @@ BEGIN
 		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest', min(d.ended - d.ts)) AS evidence
 		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
 		GROUP BY d.prefix, d.origin_asn
-		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$, log, asn, life), log, min_peers);
+		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$,
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, coalesce(b.origin_asn, -1) FROM (' || before || ') b', ''), asn, life),
+	    hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
 'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life (default 1 hour) at any peer before it was withdrawn or
 announced by another origin; a row per origin and prefix, events = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the
-range ends is not among them; a session that went down ends nothing here.
+range ends is not among them; a session that went down ends nothing here.  What was there before the range counts from when it came (bgp.rib_at), unless more than 2000 prefixes are in question.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
-
--- hunt.kept: routes for these prefixes that are there now and came before this moment: they were there all along.  A query like
--- hunt.standing's, but fast, and without what was lost or changed since.
-CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, prefixes cidr[], peer_ids int[], family text)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.since AS ts FROM bgp.rib r WHERE r.prefix = ANY (%L) AND r.since < %L AND NOT r.stale AND r.rd IS NULL AND ',
-	    prefixes, before)
-	    || coalesce(' r.peer_id = ANY (' || quote_literal(peer_ids) || ') AND ', '')
-	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
-$$;
-COMMENT ON FUNCTION hunt.kept(timestamptz, cidr[], int[], text) IS
-    'for the hunts: the routes for some prefixes that are there now and were before a moment';
 
 CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL, min_peers int DEFAULT 1)
@@ -887,27 +955,33 @@ BEGIN
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	EXECUTE format($q$
 		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-				FROM %s GROUP BY e.peer_id, e.prefix) s
-			GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.w > coalesce(s.a, '-infinity')) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+			SELECT p.prefix FROM (
+				SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w > coalesce(s.a, '-infinity'), false)) AS lost FROM (
+					SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+					FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
+				GROUP BY s.peer_id, s.prefix) p
+			GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
 	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
-	    hunt.kept(since, mine, peer_ids, family));
+	    hunt.kept(since, NULL, mine, peer_ids, family));
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
-			SELECT e.peer_id, e.prefix, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix
-			UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.ts, NULL FROM (%s) b),
-		peer AS (
+			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id
+			UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.origin_asn, b.ts, NULL FROM (%s) b),
+		path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
-			FROM seen s GROUP BY s.peer_id, s.prefix)
+			FROM seen s GROUP BY s.peer_id, s.prefix, s.path_id),
+		-- a peer that sends several paths (ADD-PATH) has lost it when all of them are gone
+		peer AS (
+			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, bool_and(s.lost) AS lost
+			FROM path s GROUP BY s.peer_id, s.prefix)
 		SELECT max(p.origin_asn) AS suspect, p.prefix, min(p.w) FILTER (WHERE p.lost) AS first_ts, max(p.w) FILTER (WHERE p.lost) AS last_ts,
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
-		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), log, min_peers);
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
@@ -927,8 +1001,7 @@ DECLARE
 	full_peer	int;
 BEGIN
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
-	SELECT p.peer_id INTO full_peer FROM bgp.peer p WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids)
-	ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id LIMIT 1;
+	full_peer := (hunt.full_peers(peer_ids))[1];
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS MATERIALIZED (
 			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h

@@ -83,10 +83,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    array_agg(l.peer_id ORDER BY l.first_ts, l.peer_id) AS peer_ids
 		FROM (SELECT s.peer_id, s.path[i] AS asn1, s.path[i + 1] AS asn2, bool_or(s.path[i + 1] = s.path[cardinality(s.path)]) AS to_origin,
 			min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts, sum(s.events) AS events
-		    FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
-			FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
-			GROUP BY e.peer_id, e.path) s
-		    CROSS JOIN LATERAL generate_series(1, cardinality(s.path) - 1) i
+		    FROM (SELECT d.*, generate_series(1, cardinality(d.path) - 1) AS i
+			FROM (SELECT e.peer_id, e.path, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
+			    FROM %s AND e.kind = 'A' AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')
+			    GROUP BY e.peer_id, e.path) d) s
 		    WHERE s.path[i] <> s.path[i + 1]
 		    GROUP BY 1, 2, 3) l
 		GROUP BY l.asn1, l.asn2$q$
@@ -228,7 +228,7 @@ BEGIN
 	IF days IS NOT NULL THEN
 		parts := parts || format('SELECT %s FROM hunt.%I s WHERE s.day = ANY (%L::date[])%s', columns, 'day_' || what, days,
 		    CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '')
-			|| coalesce(' AND s.prefix = ANY (' || quote_literal(prefixes) || '::cidr[])', '') END);
+			|| hunt.one_of('s.prefix', prefixes) END);
 	END IF;
 	FOREACH d IN ARRAY coalesce(days, '{}') || NULL::date LOOP
 		IF coalesce(d::timestamp AT TIME ZONE 'UTC', until) > at THEN
@@ -246,6 +246,14 @@ $$;
 COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
 
+-- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have been there for longer than it goes back.
+CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamptz, within cidr, prefixes cidr[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b WHERE b.origin_asn IS NOT NULL',
+	    hunt.summary_source('origin', since, until, NULL, within, prefixes), hunt.kept(until, within, prefixes, NULL, NULL))
+$$;
+COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS 'for the hunts: prefixes and origins before a moment';
+
 -- hunt.history: how much there is before a moment.  from_ts NULL: nothing.  peer_ids: the peers of which there is something.
 CREATE OR REPLACE FUNCTION hunt.history(at timestamptz, asked interval, OUT from_ts timestamptz, OUT peer_ids int[], OUT note text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO SET intervalstyle = postgres AS $$
@@ -261,8 +269,9 @@ BEGIN
 	FROM (SELECT p.day, p.peer_id FROM bgp.partition p UNION SELECT s.day, s.peer_id FROM hunt.summary_day s) d WHERE d.day < today
 	    AND d.day >= (at - asked)::date;
 	early := oldest::timestamp AT TIME ZONE 'UTC';
-	-- the day itself, up to then
-	EXECUTE format('SELECT least(%L, min(e.ts)), %L::int[] || array_agg(DISTINCT e.peer_id) FROM (SELECT e.peer_id, min(e.ts) AS ts FROM %s GROUP BY e.peer_id) e',
+	-- the day itself, up to then: the first update of each peer, by index
+	EXECUTE format('SELECT least(%L, min(f.ts)), %L::int[] || array_agg(f.peer_id) FROM ('
+	    'SELECT p.peer_id, (SELECT e.ts FROM %s AND e.peer_id = p.peer_id ORDER BY e.ts LIMIT 1) AS ts FROM bgp.peer p) f WHERE f.ts IS NOT NULL',
 	    early, peer_ids, hunt.log_clause(greatest(today::timestamp AT TIME ZONE 'UTC', at - asked), at, NULL, NULL, NULL)) INTO early, peer_ids;
 	IF early IS NULL THEN
 		note := format('none of %s asked', asked);
@@ -278,7 +287,8 @@ $$;
 COMMENT ON FUNCTION hunt.history(timestamptz, interval) IS 'for the hunts: the history that there is before a moment, of what was asked for';
 
 -- --- what is new -------------------------------------------------------------------------------------------
--- All of these take history (default 14 days): how long before the range a thing must not have been seen, at any peer, to be new.
+-- All of these take history (default 14 days): how long before the range a thing must not have been seen, at any peer, to be new.  Origins
+-- and prefixes are also known from routes that are there now and came before the range, however long ago (hunt.kept).
 -- Where the log does not go back so far, they compare with what there is and say so in evidence.history ("2 days 03:00:00 of 14 days
 -- asked"); where there is nothing before the range, they return nothing, with a warning.  Things that only peers show that have
 -- no history themselves are left out: all that a new peer sends would be new.
@@ -299,6 +309,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -310,7 +321,7 @@ BEGIN
 		    jsonb_build_object('known_origins', n.origins, 'history', %L) AS evidence
 		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, n.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, within, mine), hunt.summary_source('origin', since, until, peer_ids, within, mine),
+	    hunt.known_origins(h.from_ts, since, within, mine), hunt.summary_source('origin', since, until, peer_ids, within, mine),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
 $$;
@@ -339,6 +350,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
 		new AS (
@@ -349,7 +361,7 @@ BEGIN
 		    jsonb_build_object('new', %6$L, 'history', %7$L) AS evidence
 		FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn$q$, CASE what WHEN 'prefix' THEN 'prefix' ELSE 'origin_asn' END,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, CASE what WHEN 'prefix' THEN within END, CASE what WHEN 'prefix' THEN mine END),
+	    hunt.known_origins(h.from_ts, since, CASE what WHEN 'prefix' THEN within END, CASE what WHEN 'prefix' THEN mine END),
 	    hunt.summary_source('origin', since, until, peer_ids, within, mine),
 	    h.peer_ids, asn, what, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
@@ -377,6 +389,7 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT c), ''{}'') FROM (SELECT DISTINCT s.prefix FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)) p,'
 		    ' unnest(bgp.supernets(p.prefix)) c', hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -394,7 +407,7 @@ BEGIN
 		    jsonb_build_object('covering', c.covering, 'covering_origins', c.origins, 'same_origin', n.origin_asn = ANY (c.origins), 'history', %L) AS evidence
 		FROM new n JOIN nearest c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.covering, c.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
+	    hunt.known_origins(h.from_ts, since, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
 $$;
@@ -415,6 +428,7 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
+	PERFORM hunt.plan_for(within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -435,7 +449,7 @@ BEGIN
 		    jsonb_build_object('covered', c.n, 'examples', to_jsonb(c.examples), 'same_origin', c.origins = ARRAY[n.origin_asn], 'history', %L) AS evidence
 		FROM new n JOIN covered c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.n, c.examples, c.origins$q$,
-	    hunt.summary_source('origin', h.from_ts, since, NULL, within, NULL),
+	    hunt.known_origins(h.from_ts, since, within, NULL),
 	    hunt.summary_source('origin', since, until, peer_ids, NULL, CASE WHEN within IS NOT NULL THEN bgp.supernets(within) END),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, NULL, peer_ids, NULL), min_peers);
 END
@@ -488,6 +502,7 @@ DECLARE
 	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, false, min_peers);
 BEGIN
 	IF query IS NOT NULL THEN
+		PERFORM hunt.plan_for(within IS NULL);
 		RETURN QUERY EXECUTE query;
 	END IF;
 END
@@ -507,6 +522,7 @@ DECLARE
 	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, true, min_peers);
 BEGIN
 	IF query IS NOT NULL THEN
+		PERFORM hunt.plan_for(within IS NULL);
 		RETURN QUERY EXECUTE query;
 	END IF;
 END
@@ -529,6 +545,7 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
+	PERFORM hunt.plan_for(within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.community FROM (%s) k),
 		new AS (
@@ -554,11 +571,26 @@ that should have defined it (not always the AS that set it); prefix is that of t
 asn: the first part.  history: how far to look back (default 14 days); if there is less, evidence.history says so; if there is none, no rows and a warning.
 evidence: community, history.';
 
+-- --- the list of them --------------------------------------------------------------------------------------
+
+CREATE OR REPLACE VIEW hunt.hunts AS
+SELECT p.proname::text AS hunt, pg_get_function_arguments(p.oid) AS arguments, obj_description(p.oid, 'pg_proc') AS description
+FROM pg_proc p
+WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
+ORDER BY 1;
+COMMENT ON VIEW hunt.hunts IS
+'The hunts: functions that ask one question each of the log, over since <= ts < until.  All of them return:
+suspect (ASN that the row is about; NULL where there is none), prefix (NULL where the row is about an AS or a peer), first_seen and last_seen (updates that show it),
+peers (sorted ASNs of the peers that showed it), peers_count (a peer whose ASN is not known counts as one more), events (updates that show it; those that answered a route
+refresh are not counted), evidence (what the hunt went by; update: the first announcement that shows it; hunt.updates gives more).
+Filters, NULL meaning all: within (this prefix and its more specifics), asn, peer_ids (of bgp.peer), family (as in bgp.route_log; NULL: IPv4 and IPv6 unicast; routes with a route
+distinguisher are not looked at), min_peers (rows that at least so many peers showed).';
+
 -- --- settings and rights ----------------------------------------------------------------------------
 
 -- What makes a hunt fast is said here for each of them, those of 012 as well: leafs aggregated one by one, no compiling of
--- plans that are as many as there are leafs, memory for the hash tables, and rows from workers at
--- what they cost where nothing but the hunt is waited for.
+-- plans that are as many as there are leafs, memory for the hash tables, rows from workers at
+-- what they cost where nothing but the hunt is waited for; and what hunt.plan_for changes ends with the hunt.
 DO $$
 DECLARE
 	f	regprocedure;
@@ -568,7 +600,7 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
 	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
 		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
-		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100'] LOOP
+		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on'] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
 		END LOOP;
 	END LOOP;
@@ -577,7 +609,7 @@ $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hunt FROM PUBLIC;
 GRANT USAGE ON SCHEMA hunt TO exabgp_pg_reader;
-GRANT SELECT ON hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
+GRANT SELECT ON hunt.hunts, hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
 -- what a hunt calls it calls with the rights of who asks
 DO $$
 DECLARE
@@ -586,8 +618,8 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('log_clause', 'standing', 'kept', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
-		    'summary_query', 'summary_source', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		    'summary_query', 'summary_source', 'known_origins', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

@@ -54,6 +54,11 @@ BEGIN
 	-- also of a day that was dropped here and is made again: the subscriber may have dropped it too
 	INSERT INTO bgp.route_day AS d VALUES ($1, $2)
 	ON CONFLICT ON CONSTRAINT route_day_pkey DO UPDATE SET day = excluded.day;
+	-- days that retention dropped; a subscriber that copies all of them has yet to make most
+	IF pg_trigger_depth() = 0 THEN
+		DELETE FROM bgp.route_day d
+		WHERE d.peer_id = $1 AND NOT bgp.is_attached(format('route_event_%s_%s', $1, to_char(d.day, 'YYYYMMDD')));
+	END IF;
 	RETURN true;
 END
 $$;

@@ -14,7 +14,7 @@ struct follow;
 struct follow_config {
 	const char	*conninfo;	/* libpq's, may be "" */
 	const char	*name;		/* for the log */
-	const char	*statement;	/* gives one number: what was dealt with, 0: nothing is left, -1: others do it */
+	const char	*statement;	/* gives one number: dealt with, 0: nothing is left, -1: others are at it */
 	const char	*parameter;	/* its $1, NULL if it has none */
 	bool		 optional;	/* the database may have no such function */
 	unsigned int	 pause_ms;	/* from one run to the next, so that it has enough to do */

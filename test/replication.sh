@@ -147,9 +147,10 @@ is "$(at centre "SELECT count(DISTINCT peer_id) FROM bgp.batch_pending WHERE con
 before=$(at centre "SELECT count(*) FROM bgp.route_log")
 at 1 "DO \$\$ DECLARE l record; BEGIN FOR l IN SELECT leaf FROM bgp.partition WHERE day < current_date - 10 LOOP
     EXECUTE format('DROP TABLE %s', l.leaf); END LOOP; END \$\$"
-load 1 6000 100 "$now"
+load 1 6000 100 $((now + 2 * 86400))
 arrived 1
 is "$(at centre "SELECT count(*) FROM bgp.route_log")" $((before + 100)) "a day dropped at the collector stays at the centre"
+is "$(at 1 "SELECT count(*) FROM bgp.route_day")" "$(at 1 "SELECT count(*) FROM bgp.partition")" "and is no longer among those that a new subscriber would make"
 
 # --- two databases with the same ids -------------------------------------------------------------
 

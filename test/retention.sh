@@ -88,6 +88,7 @@ held() {
 
 # dump_rows CONDITION: rows of the log without peer_id
 columns="ts, seq, kind, prefix, med, path, communities, origin_asn, next_hop, origin, atomic_aggregate, family, as_path, attributes, nlri, refreshed"
+columns="$columns, aggregator, ext_communities, rd, labels"
 dump_rows() {
 	sql "COPY (SELECT $columns FROM bgp.route_event WHERE $1 ORDER BY ts, seq) TO STDOUT"
 }
@@ -103,6 +104,9 @@ sql "INSERT INTO bgp.session_log (ts, seq, peer_id, collector, event) SELECT now
     INSERT INTO bgp.peer_stale VALUES (2, to_timestamp($noon) - interval '4 days', to_timestamp($noon) - interval '2 days');
     INSERT INTO bgp.ingest_error (ts, seq, collector, error) SELECT now() - make_interval(days => n), n, 'one', 'x' FROM generate_series(0, 5) n;
     INSERT INTO bgp.ingest_gap (collector, from_ts, to_ts, reason) SELECT 'one', now() - make_interval(days => n), now() - make_interval(days => n), 'x' FROM generate_series(0, 5) n"
+# what is hard to write down
+sql "UPDATE bgp.route_event SET aggregator = E'\\\\.\n\t\\\\N', ext_communities = ARRAY[E'\\\\.', E'a\"b\\\\', '', NULL, E'\u00e4\u20ac'], rd = E'\\\\.',
+    attributes = E'{\"\u00e4\": [1.50, null, \"\\\\\\\\.\"]}', labels = '{}', nlri = '{}', family = 'ipv4 flow', prefix = NULL WHERE med = 2010"
 is "$(leafs)" "1:5 2:5 1:4 2:4 1:3 2:3 1:2 2:2 1:1 2:1 1:0 2:0" "six days of two peers"
 dump_rows true >"$work/all"
 before=$(state)
@@ -321,7 +325,7 @@ whereabouts() {
 }
 mkdir "$work/killed"
 killed_at() {
-	KILL_AT=$1 PATH=$work/bin:$PATH bash -c 'echo $$ >"$0"; exec scripts/exabgp-pg-retention --keep 3d --archive "$1"' "$work/bin/pid" "$work/killed" >"$work/out" 2>&1
+	TMPDIR=$work KILL_AT=$1 PATH=$work/bin:$PATH bash -c 'echo $$ >"$0"; exec scripts/exabgp-pg-retention --keep 3d --archive "$1"' "$work/bin/pid" "$work/killed" >"$work/out" 2>&1
 }
 kills=0
 # psql: 1 to 4 begin; the lock's; the plan; then base states, samples, leafs
@@ -348,7 +352,6 @@ is "$(sort "$work"/out.[12] | grep '^dropped bgp' | uniq -d)" "" "each was dropp
 ok "and their rows are in archives" cmp -s "$work/wanted" <(whereabouts)
 is "$(find "$work/killed" -type f ! -name '*.zst' | wc -l) $(find "$work/killed" -name '*.zst' | wc -l)" "0 4" "one archive each, and nothing else in that directory"
 mkdir "$work/full"
-ln -s /dev/full "$work/full/full"
 lines 5 2000 400 --peers 2 | load one
 cat >"$work/bin/zstd" <<-END
 	#!/bin/bash

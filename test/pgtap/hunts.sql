@@ -89,6 +89,7 @@ FROM hunt.moas('2021-03-01', '2021-03-01 01:00', '203.0.113.0/24', standing => f
 SELECT is(count(*), 0::bigint, 'the range ends before until') FROM hunt.moas('2021-03-01', '2021-03-01 00:03', '203.0.113.0/24', standing => false);
 SELECT is(count(*), 2::bigint, 'and begins with since') FROM hunt.moas('2021-03-01 00:02', '2021-03-01 00:03:01', '203.0.113.0/24', standing => false);
 SELECT is(count(*), 0::bigint, 'a range that ends before it begins') FROM hunt.moas('2021-03-02', '2021-03-01');
+SELECT is(count(*), 2::bigint, 'a range without ends, within a prefix') FROM hunt.moas('-infinity', 'infinity', '2001:db8::/32', peer_ids => ARRAY(SELECT peer_id FROM id));
 SELECT is(count(*), 4::bigint, 'a range without ends') FROM hunt.moas('-infinity', 'infinity', peer_ids => ARRAY(SELECT peer_id FROM id), standing => false);
 SELECT throws_ok($$SELECT * FROM hunt.moas(NULL, '2021-03-01')$$, '22004', NULL, 'a range is needed');
 SELECT is(jsonb_array_length(hunt.updates('203.0.113.0/24', '2021-03-01', '2021-03-01 01:00')), 5, 'hunt.updates');
@@ -169,9 +170,12 @@ SELECT pg_temp.brief_is('prepend_anomaly', 6, '', 'ten by default');
 
 SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES
     ('07:01', 1, '203.0.113.0/24', '3001 20 66 20'), ('07:02', 2, '203.0.113.0/24', '3002 20 20 66 67 20 20'), ('07:03', 3, '203.0.113.0/24', '3003 20 20 20'),
-    ('07:04', 3, '198.51.100.0/24', '3003 20 {20,21}'), ('07:05', 3, '192.0.2.0/24', '3003 20 21')) v (at, n, prefix, path) \g /dev/null
+    ('07:04', 3, '198.51.100.0/24', '3003 20 {20,21}'), ('07:05', 3, '192.0.2.0/24', '3003 20 21'),
+    ('07:06', 1, '10.0.0.0/8', '3001 1 2 3 21 22 21'), ('07:07', 1, '11.0.0.0/8', '3001 1 2 3 4 5 21 22 21'), ('07:08', 1, '12.0.0.0/8', '22 1 2 3 4 22'),
+    ('07:09', 1, '13.0.0.0/8', '1 2 3 4 5 6 7'), ('07:10', 1, '14.0.0.0/8', '1 2 2 3 4 4 4')) v (at, n, prefix, path) \g /dev/null
+SELECT pg_temp.brief_is('path_loop', 7, '20 203.0.113.0/24, 21 10.0.0.0/8, 21 11.0.0.0/8, 22 12.0.0.0/8', 'long or short paths');
 SELECT pg_temp.finds('path_loop', 7, '20 203.0.113.0/24 01:00 02:00 3001,3002 2 {"others": [{"as_path": "3002 20 20 66 67 20 20", "between": [66, 67]}], "as_path": "3001 20 66 20", "between": [66]}',
-    'an ASN that comes again; no prepends, no sets');
+    'an ASN that comes again; no prepends, no sets', ', asn => 20');
 SELECT pg_temp.brief_is('path_loop', 7, '', 'of another AS', ', asn => 66');
 
 DELETE FROM hunt.bogon_asn_list;
@@ -335,7 +339,21 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'lost', e
 SELECT pg_temp.finds('origin_outage', 18, '', 'not if it has others', ', standing => false');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, evidence->'lost', evidence->'of'), ', ') FROM hunt.origin_outage('2021-03-01 18:00', '2021-03-01 19:00', percent => 25, min_prefixes => 1, standing => false)),
     '20 1 3', 'origin_outage: one of three');
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT since, since, since, 1, 0, -1, 99, (SELECT peer_id FROM id i WHERE i.n = v.n), prefix::cidr, ''
+FROM (VALUES (4, '198.51.100.0/24', '2021-03-01 17:00'::timestamptz), (3, '198.51.0.0/16', '2021-03-01 17:00'), (2, '203.0.113.0/24', '2021-03-01 19:00')) v (n, prefix, since);
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT '2021-03-01 17:00', '2021-03-01 17:00', '2021-03-01 17:00', 1, 0, -1, 90 + i.n, peer_id, '192.88.0.0/16', '' FROM id i WHERE i.n IN (3, 4);
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, events, to_char(first_seen, 'HH24:MI')), ', ' ORDER BY first_seen) FROM hunt.moas('2021-03-01 18:00', '2021-03-01 19:00')),
+    '99 198.51.100.0/24 0 17:00, 21 198.51.100.0/24 1 18:08', 'moas: a route that has been there for long, but not if nothing was announced');
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'covering', evidence->'covering_origins'), ', ' ORDER BY first_seen) FROM hunt.sub_moas('2021-03-01 18:00', '2021-03-01 19:00')),
+    '21 198.51.100.0/24 "198.51.0.0/16" [99]', 'sub_moas: inside of a route that has been there for long, which is not a finding itself');
+SELECT is((SELECT evidence->'known_origins' FROM hunt.new_origin('2021-03-01 18:00', '2021-03-01 19:00', '198.51.100.0/24', history => '35 minutes')), '[99]',
+    'new_origin: known for longer than history goes back');
+SELECT is_empty($$SELECT * FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')$$, 'first_seen: not what has been there for longer');
 DELETE FROM bgp.rib_entry;
+SELECT is((SELECT string_agg(prefix::text, ', ' ORDER BY prefix) FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')), '198.51.100.0/24, 203.0.113.0/24',
+    'first_seen: which is new otherwise');
 
 SELECT pg_temp.put(format('19:%s:%s', to_char(m, 'FM00'), to_char(i % 60, 'FM00')), 1, set_masklen(inet '100.0.0.0' + i * 256, 24)::cidr, CASE WHEN m < 40 THEN '3001 20' END)
 FROM generate_series(0, 59) m, generate_series(0, 59) i WHERE i < CASE m WHEN 30 THEN 60 WHEN 31 THEN 60 WHEN 45 THEN 50 ELSE 2 END AND m NOT BETWEEN 32 AND 34 \g /dev/null
@@ -439,6 +457,7 @@ SELECT pg_temp.brief_is('new_link', 1, '10 100.66.0.0/16', 'without the summary 
 SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES
     ('21:01', 1, '100.70.0.0/16', '3001 20'), ('21:02', 3, '100.70.0.0/16', '3003 20'), ('21:03', 1, '100.71.0.0/16', '3001 21'), ('21:03', 2, '100.71.2.0/24', '3002 21'),
     ('21:04', 1, '100.72.0.0/16', '3001 22'), ('21:05', 1, '100.73.0.0/16', '3001 23'),
+    ('21:05', 1, '100.60.0.0/16', '3001 24'), ('22:15', 1, '100.60.0.0/16', '3001 10 24'), ('22:22', 1, '100.60.0.0/16', NULL),
     ('22:10', 2, '100.70.0.0/16', '3002 66'), ('22:20', 1, '100.70.0.0/16', '3001 66'),
     ('22:21', 1, '100.71.1.0/24', '3001 66'), ('22:22', 2, '100.71.2.0/24', NULL), ('22:23', 1, '100.73.0.0/16', '3001 10 23')) v (at, n, prefix, path) \g /dev/null
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || to_char(first_seen, 'HH24:MI') || ' ' || peers::text || ' ' || events, ', ' ORDER BY first_seen)
@@ -454,6 +473,8 @@ SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || '
     '20 100.70.0.0/16 {3003} 1', 'feed_disagreement: who said nothing has what it had');
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text || ' ' || (evidence->>'of'), ', ') FROM hunt.visibility_loss('2021-03-01 22:00', '2021-03-01 23:00', within => '100.71.0.0/16')),
     '21 100.71.2.0/24 {3002} 1', 'visibility_loss: the origin that it had before');
+SELECT is(count(*), 0::bigint, 'short_lived: not what was there before') FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16');
+SELECT is((SELECT evidence->>'longest' FROM hunt.short_lived('2021-03-01 22:00', '2021-03-01 23:00', '100.60.0.0/16', life => '2 hours')), '01:17:00', 'short_lived: counted from when it came');
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, evidence), E'\n' ORDER BY prefix, peers) FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12')), concat_ws(E'\n',
     '66 100.70.0.0/16 {3001} {"change": "origin", "path_after": "3001 66", "path_before": "3001 20", "origin_after": 66, "origin_before": 20}',
     '66 100.70.0.0/16 {3002} {"change": "added", "path_after": "3002 66", "origin_after": 66}',
@@ -463,12 +484,35 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, peers::text, eviden
 SELECT is((SELECT string_agg(prefix::text, ',') FROM hunt.rib_diff('2021-03-01 21:30', '2021-03-01 22:30', within => '100.64.0.0/12', asn => 21)), '100.71.2.0/24', 'rib_diff: of an AS');
 SELECT is(count(*), 0::bigint, 'rib_diff: of the same moment') FROM hunt.rib_diff('2021-03-01 22:30', '2021-03-01 22:30', within => '100.64.0.0/12');
 
+-- several paths of one peer (ADD-PATH): each has an origin of its own, and the peer has the prefix while it has one of them
+SELECT pg_temp.put(at, 1, '100.90.0.0/16', path, jsonb_build_object('day', '2021-03-02', 'path_id', path_id)) FROM (VALUES
+    ('06:01', 1, '3001 20'), ('06:02', 2, '3001 66'), ('06:03', 1, '3001 10 20'), ('06:04', 2, '3001 11 66'), ('06:05', 1, NULL)) v (at, path_id, path) \g /dev/null
+SELECT is(count(*), 0::bigint, 'origin_change: several paths of a peer are no changes') FROM hunt.origin_change('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 0::bigint, 'visibility_loss: one of them is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 2::bigint, 'moas: they are two origins') FROM hunt.moas('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT pg_temp.put('06:06', 1, '100.90.0.0/16', NULL, '{"day": "2021-03-02", "path_id": 2}') \g /dev/null
+SELECT is(count(*), 1::bigint, 'visibility_loss: none is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
+SELECT is(count(*), 1::bigint, 'visibility_loss: nor of those before') FROM hunt.visibility_loss('2021-03-02 06:05', '2021-03-02 06:30', '100.90.0.0/16');
+
+-- more prefixes than are put into a query one by one
+SELECT pg_temp.put(at, n, set_masklen(inet '100.80.0.0' + i * 256, 24)::cidr, path, '{"day": "2021-03-02"}') FROM generate_series(0, 59) i,
+    (VALUES ('05:01', 1, '3001 20'), ('05:02', 1, '3001 66'), ('05:03', 1, NULL), ('05:04', 2, '3002 20'), ('05:05', 2, NULL)) v (at, n, path) \g /dev/null
+SELECT pg_temp.put('05:00', 1, '100.80.0.0/16', '3001 10', '{"day": "2021-03-02"}') \g /dev/null
+SELECT results_eq(format($$SELECT %L, count(*), count(DISTINCT prefix), min(peers_count), max(peers_count) FROM hunt.%1$I('2021-03-02 05:00', '2021-03-02 06:00') h WHERE prefix <<= '100.80.0.0/16'$$, hunt),
+    format($$SELECT %L, %s::bigint, 60::bigint, %s, %s$$, hunt, n, least, most), hunt || ': of many prefixes')
+FROM (VALUES ('moas', 120, 1, 2), ('sub_moas', 120, 1, 2), ('origin_change', 60, 1, 1), ('short_lived', 120, 1, 2), ('visibility_loss', 60, 2, 2)) v (hunt, n, least, most);
+SELECT is(count(*), 60::bigint, 'flaps: of many prefixes of an AS') FROM hunt.flaps('2021-03-02 05:00', '2021-03-02 06:00', asn => 20, times => 1);
+INSERT INTO hunt.vrp (prefix, max_length, asn) VALUES ('100.80.0.0/16', 16, 10);
+SELECT is(count(*), 120::bigint, 'rpki_invalid: of many prefixes') FROM hunt.rpki_invalid('2021-03-02 05:00', '2021-03-02 06:00');
+
 -- --- all of them ------------------------------------------------------------------------------------------------
 
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'$$,
     string_to_array('moas sub_moas origin_change new_origin sub_prefix super_prefix new_neighbor new_link path_pattern prepend_anomaly rpki_invalid bogon_prefix '
 	'bogon_asn path_loop valley tier1_leak otc_leak blackhole no_export_leak community_new visibility_loss origin_outage flaps table_jump silent_peer short_lived '
 	'first_seen feed_disagreement rib_diff', ' '), 'the hunts');
+SELECT is(count(*) || ' ' || bool_and(description <> '' AND arguments LIKE 'since timestamp with time zone, until timestamp with time zone, %'), '29 true', 'hunt.hunts lists them')
+FROM hunt.hunts;
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace AND p.proargnames @> '{since,until,min_peers,suspect,evidence}'
     AND (obj_description(p.oid) NOT LIKE '%evidence: %' OR p.prosecdef OR p.provolatile <> 's'
 	OR pg_get_function_result(p.oid) <> 'TABLE(suspect bigint, prefix cidr, first_seen timestamp with time zone, last_seen timestamp with time zone, peers bigint[], '
@@ -492,9 +536,10 @@ BEGIN
 	RESET ROLE;
 END
 $$;
-SELECT is((SELECT string_agg(t, ', ' ORDER BY t COLLATE "C") FROM pg_temp.as_reader() t), 'blackhole ran, bogon_asn ran, bogon_prefix ran, community_new finds, feed_disagreement finds, first_seen finds, flaps ran, '
-    'moas finds, new_link finds, new_neighbor finds, new_origin ran, no_export_leak ran, origin_change ran, origin_outage ran, otc_leak ran, path_loop ran, path_pattern finds, prepend_anomaly ran, '
-    'rib_diff finds, rpki_invalid ran, short_lived ran, silent_peer finds, sub_moas ran, sub_prefix finds, super_prefix finds, table_jump ran, tier1_leak ran, valley ran, visibility_loss ran', 'the reader may call each, in any time zone and style of dates');
+SELECT is((SELECT string_agg(t, ', ' ORDER BY t COLLATE "C") FROM pg_temp.as_reader() t), 'blackhole ran, bogon_asn ran, bogon_prefix ran, community_new finds, feed_disagreement finds, first_seen finds, flaps ran, moas finds, new_link finds, '
+    'new_neighbor finds, new_origin ran, no_export_leak ran, origin_change finds, origin_outage finds, otc_leak ran, path_loop ran, path_pattern finds, '
+    'prepend_anomaly ran, rib_diff finds, rpki_invalid finds, short_lived finds, silent_peer finds, sub_moas finds, sub_prefix finds, super_prefix finds, '
+    'table_jump ran, tier1_leak ran, valley ran, visibility_loss finds', 'the reader may call each, in any time zone and style of dates');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -170,6 +170,25 @@ SELECT is((SELECT count(*) FROM bgp.rib_at(pg_temp.at(30), NULL, ARRAY[pg_temp.i
 SELECT set_eq($$SELECT n, state, lasted FROM pg_temp.history('10.0.0.0/8', 30, pg_temp.at(40))$$,
     $$VALUES (9, 'announced', 22), (31, 'session', 9)$$, 'and ends what there was');
 
+-- --- as people have time written --------------------------------------------------------------
+
+-- (IST, as this writes it, is read as Israel's)
+CREATE TEMP TABLE iso AS SELECT (SELECT count(*) FROM bgp.rib_at(pg_temp.at(19))) AS rib_at, (SELECT count(*) FROM bgp.routes_at(pg_temp.at(19), '{10.9.0.0/16}')) AS routes_at,
+    (SELECT sum(pg_temp.second(ts)) FROM bgp.path_history('10.9.0.0/16', pg_temp.at(18), pg_temp.at(30))) AS history;
+SELECT is((SELECT iso::text FROM iso), '(5,1,38)', 'what there is');
+SET LOCAL datestyle = 'SQL, DMY';
+SET LOCAL timezone = 'Asia/Kolkata';
+SELECT results_eq($$SELECT (SELECT count(*) FROM bgp.rib_at(pg_temp.at(19))), (SELECT count(*) FROM bgp.routes_at(pg_temp.at(19), '{10.9.0.0/16}')),
+    (SELECT sum(pg_temp.second(ts)) FROM bgp.path_history('10.9.0.0/16', pg_temp.at(18), pg_temp.at(30)))$$, 'SELECT * FROM iso', 'whatever DateStyle and TimeZone are');
+SELECT pg_temp.route(2, 30, 'A', '10.9.0.0/16', '{64602,9}'), pg_temp.follow() \g /dev/null
+SELECT is((SELECT origin_asn FROM bgp.rib WHERE prefix = '10.9.0.0/16'), 9::bigint, 'the log is followed');
+SELECT pg_temp.route(2, 29, 'A', '10.10.0.0/16', '{64602,9}'), pg_temp.follow() \g /dev/null
+SELECT is((SELECT origin_asn FROM bgp.rib WHERE prefix = '10.10.0.0/16'), 9::bigint, 'also late');
+SELECT pg_temp.route(2, 30, 'W', '10.9.0.0/16'), pg_temp.route(2, 30, 'W', '10.10.0.0/16'), pg_temp.follow() \g /dev/null
+SELECT is(bgp.rib_base_write(pg_temp.id(2), '2024-03-02'), 4::bigint, 'a base state has the routes that were there when the day began');
+RESET datestyle;
+SET LOCAL timezone = 'UTC';
+
 -- --- stale ---------------------------------------------------------------------------------------
 
 SELECT bgp.ingest_open('11111111-2222-4333-8444-555555555555', 'tap') \g /dev/null
