@@ -140,7 +140,7 @@ $$;
 COMMENT ON FUNCTION hunt.report(text, text, int) IS 'for the hunts: the rows that they return, of what they found';
 
 -- hunt.shown: an update as evidence
-CREATE OR REPLACE FUNCTION hunt.shown(e bgp.route_event, peer_asn bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION hunt.shown(e bgp.route_event, peer_asn bigint) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT jsonb_strip_nulls(jsonb_build_object('ts', e.ts, 'peer_id', e.peer_id,
 	    'peer_asn', $2,
 	    'kind', CASE e.kind WHEN 'A' THEN 'announce' ELSE 'withdraw' END, 'prefix', e.prefix, 'path_id', e.path_id,
