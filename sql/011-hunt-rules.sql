@@ -145,7 +145,7 @@ CREATE TABLE IF NOT EXISTS hunt.finding_change (
 );
 CREATE INDEX IF NOT EXISTS finding_change_finding ON hunt.finding_change (finding_id);
 COMMENT ON TABLE hunt.finding_change IS 'every change of a finding, one for each NOTIFY exabgp_pg_finding; change_id grows in the order of commits';
-COMMENT ON COLUMN hunt.finding_change.change IS 'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules (still one under new rules), merged (with one before: late events show that it never ended)';
+COMMENT ON COLUMN hunt.finding_change.change IS 'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules (still one under new rules), merged (with one before: late events show that it never ended), retracted (late events show that too few peers saw it at a time)';
 
 CREATE TABLE IF NOT EXISTS hunt.scan_state (
 	one		boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -1173,7 +1173,7 @@ BEGIN
 	END IF;
 	f.config_version := version;
 	SELECT a.seen, a.withdrawn INTO f.peers_seen, f.peers_withdrawn FROM hunt.case_asns(c.peers) a;
-	change := CASE WHEN f.state = 'candidate' THEN NULL
+	change := CASE WHEN f.state = 'candidate' THEN CASE WHEN was THEN 'retracted' END
 	    WHEN NOT was THEN 'opened'
 	    WHEN f.state <> old.state THEN f.state
 	    WHEN f.ended_at IS DISTINCT FROM old.ended_at THEN CASE WHEN f.ended_at IS NULL THEN 'seen' ELSE 'ended' END

@@ -141,11 +141,11 @@ BEGIN
 			looked := looked + 1;
 			n := NULL;
 			SELECT h.* INTO n FROM hunt.notify_finding h WHERE h.receiver = $1 AND h.finding_id = c.finding_id;
-			is_over := c.change IN ('merged', 'ended') OR coalesce(c.state, '') IN ('withdrawn', 'outdated', 'resolved', 'ignored');
+			is_over := c.change IN ('merged', 'retracted', 'ended') OR coalesce(c.state, '') IN ('withdrawn', 'outdated', 'resolved', 'ignored');
 			document := hunt.notify_document(c.finding_id);
 			IF document IS NULL THEN
-				-- merged into another since then: of interest to whom it was told
-				IF c.change = 'merged' AND NOT n.over THEN
+				-- merged into another, or retracted, since then: of interest to whom it was told
+				IF c.change IN ('merged', 'retracted') AND NOT n.over THEN
 					document := n.document;
 				END IF;
 			ELSIF c.state = 'ignored' AND c.change NOT IN ('ignored', 'ended', 'annotated') THEN
@@ -214,7 +214,7 @@ BEGIN
 	WHERE r.receiver = $1;
 	INSERT INTO hunt.notify_finding AS n (receiver, finding_id, told_at, told_change, over, document)
 	VALUES ($1, c.finding_id, clock_timestamp(), $2,
-	    c.change IN ('merged', 'ended') OR coalesce(c.state, '') IN ('withdrawn', 'outdated', 'resolved', 'ignored'),
+	    c.change IN ('merged', 'retracted', 'ended') OR coalesce(c.state, '') IN ('withdrawn', 'outdated', 'resolved', 'ignored'),
 	    hunt.notify_document(c.finding_id) - 'evidence')
 	ON CONFLICT ON CONSTRAINT notify_finding_pkey DO UPDATE
 	SET told_at = excluded.told_at, told_change = $2, over = excluded.over, document = coalesce(excluded.document, n.document),

@@ -433,6 +433,11 @@ SELECT is(change, 'opened', 'told when it became one') FROM hunt.finding_change 
 SELECT pg_temp.say(5, 5, '10.6.0.0/16', 'w') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.6.0.0/16'), 'E|0|-|- 666 ongoing 3-4 2/1', 'it stays one with fewer');
+SELECT pg_temp.id('10.6.0.0/16') AS few \gset
+SELECT pg_temp.say(3.5, 5, '10.6.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.6.0.0/16'), 'none', 'late: there never were two at a time');
+SELECT is((SELECT change FROM hunt.finding_change WHERE finding_id = :few ORDER BY change_id DESC LIMIT 1), 'retracted', 'who was told of it hears that');
 
 -- not for us: other families
 SELECT pg_temp.say(1, 1, '10.8.0.0/16', '9 666') \g /dev/null
