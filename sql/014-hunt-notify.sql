@@ -241,8 +241,21 @@ COMMENT ON COLUMN hunt.notify_status.waiting IS 'changes that it was not told of
 COMMENT ON COLUMN hunt.notify_status.held IS 'findings with changes that wait for the end of the quiet time';
 COMMENT ON COLUMN hunt.notify_status.behind IS 'how long the oldest change that waits has done so';
 
+-- hunt.forget_changes: for retention: changes of findings before this moment that every receiver
+-- has passed, and none refers to.
+CREATE OR REPLACE FUNCTION hunt.forget_changes(before timestamptz) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	WITH gone AS (
+	    DELETE FROM hunt.finding_change c
+	    WHERE c.changed_at < $1 AND c.change_id < (SELECT coalesce(min(r.position), 9223372036854775807) FROM hunt.notify_receiver r)
+	      AND NOT EXISTS (SELECT FROM hunt.notify_finding n WHERE c.change_id IN (n.told_change, n.held_change))
+	    RETURNING 1)
+	SELECT count(*) FROM gone
+$$;
+COMMENT ON FUNCTION hunt.forget_changes(timestamptz) IS 'drops old changes of findings that every receiver was told of; how many';
+
 REVOKE ALL ON FUNCTION hunt.notify_document(bigint), hunt.notify_begin(text, timestamptz), hunt.notify_next(text, interval, interval),
-    hunt.notify_done(text, bigint), hunt.notify_failed(text, text) FROM PUBLIC;
+    hunt.notify_done(text, bigint), hunt.notify_failed(text, text), hunt.forget_changes(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hunt.notify_begin(text, timestamptz), hunt.notify_next(text, interval, interval),
     hunt.notify_done(text, bigint), hunt.notify_failed(text, text) TO exabgp_pg_notifier;
 GRANT SELECT ON hunt.notify_receiver, hunt.notify_finding, hunt.notify_status TO exabgp_pg_reader;

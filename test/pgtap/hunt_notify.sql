@@ -112,6 +112,14 @@ SELECT is((SELECT count(*) FROM hunt.notify_finding WHERE receiver = 'd' AND ove
 DELETE FROM hunt.notify_receiver WHERE receiver = 'd';
 SELECT is((SELECT count(*) FROM hunt.notify_finding WHERE receiver = 'd'), 0::bigint, 'a receiver that is deleted takes all of it along');
 
+-- retention: what a receiver is yet to be told of stays, as does what was told last
+SELECT min(position) AS passed FROM hunt.notify_receiver \gset
+SELECT is((SELECT count(*) FROM hunt.finding_change WHERE change_id < :passed) > 3, true, 'some changes are passed');
+SELECT isnt(hunt.forget_changes('infinity'), 0::bigint, 'those go');
+SELECT is((SELECT count(*) FROM hunt.finding_change c WHERE change_id < :passed
+    AND NOT EXISTS (SELECT FROM hunt.notify_finding n WHERE c.change_id IN (n.told_change, n.held_change))), 0::bigint, 'all of them');
+SELECT is((SELECT message ->> 'change' FROM hunt.notify_next('c', '1 hour')), 'opened', 'what is to be told is told');
+
 -- who may do what
 SELECT ok(has_function_privilege('exabgp_pg_notifier', 'hunt.notify_next(text, interval, interval)', 'EXECUTE'), 'the role of notifiers');
 SELECT ok(NOT has_function_privilege('exabgp_pg_reader', 'hunt.notify_done(text, bigint)', 'EXECUTE'), 'readers move nothing');
