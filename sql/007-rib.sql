@@ -459,7 +459,8 @@ BEGIN
 		    exact, base_day, peer_id);
 	END IF;
 	IF base_day IS NOT NULL THEN
-		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L AND b.peer_id = %s%s%s',
+		-- (OFFSET 0: what is joined with it is not joined with each chunk)
+		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L AND b.peer_id = %s%s%s OFFSET 0',
 		    base_day, peer_id, chunks, CASE WHEN filter <> '' THEN ' AND left(u.qualifier, 1) <> ''*''' END ||
 		    replace(filter, ' AND prefix', ' AND u.prefix'));
 	END IF;
@@ -522,7 +523,7 @@ COMMENT ON FUNCTION bgp.rib_base_leaf(date) IS 'makes the partition of bgp.rib_b
 -- bgp.rib_base_write: the base state of a peer for a day, if there is no valid one; the number
 -- of routes written, NULL if there was nothing to do.  The day must have begun.
 CREATE OR REPLACE FUNCTION bgp.rib_base_write(peer_id int, day date) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB' SET enable_nestloop = off
 SET client_min_messages = warning AS $$
 #variable_conflict use_variable
 DECLARE
@@ -608,7 +609,7 @@ COMMENT ON FUNCTION bgp.rib_bases_due() IS 'base states that bgp.rib_base_write 
 
 -- bgp.rib_rebuild: the routes of a peer anew from the log; exact: only those of these prefixes.
 CREATE OR REPLACE FUNCTION bgp.rib_rebuild(peer_id int, exact cidr[] DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
 	leaf	text := format('rib_entry_%s', peer_id);
