@@ -166,12 +166,16 @@ install: $(PROGRAM)
 	install -m 755 $(filter-out $(EXAMPLES),$(wildcard scripts/exabgp-pg-*)) $(DESTDIR)$(PREFIX)/bin
 	for file in $(EXAMPLES); do \
 		install -m 644 /dev/null $(DATA)/$${file##*/} && \
-		sed 's,/usr/local/bin,$(PREFIX)/bin,g' $$file >$(DATA)/$${file##*/} || exit 1; \
+		sed 's,/usr/local/,$(PREFIX)/,g' $$file >$(DATA)/$${file##*/} || exit 1; \
 	done
-	install -m 644 src/exabgp-pg.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(wildcard sql/*.sql) $(DATA)/sql
+	for file in $(wildcard exabgp/*); do \
+		install -m 644 /dev/null $(DATA)/$$file && \
+		sed 's,/usr/local/,$(PREFIX)/,g' $$file >$(DATA)/$$file || exit 1; \
+	done
+	install -m 644 /dev/null $(DESTDIR)$(PREFIX)/share/man/man1/exabgp-pg.1
+	sed 's,/usr/local/bin/exabgp,$(PREFIX)/bin/exabgp,g' src/exabgp-pg.1 >$(DESTDIR)$(PREFIX)/share/man/man1/exabgp-pg.1
+	install -m 644 $(wildcard sql/*.sql) sql/NOTES.md $(DATA)/sql
 	install -m 644 $(wildcard sql/hunts/*.sql) $(DATA)/sql/hunts
-	install -m 644 $(wildcard exabgp/*) $(DATA)/exabgp
 
 clean:
 	rm -rf build exabgp-pg
