@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
     """Options as in the other scripts: usage on standard error and exit code 64."""
 
     def __init__(self, usage):
-        super().__init__(usage=usage, add_help=False, allow_abbrev=False)
+        super().__init__(usage=usage, allow_abbrev=False)
         self.add_argument("-d", "--dsn", default=os.environ.get("EXABGP_PG_DSN", ""))
         self.add_argument("--allow-empty", action="store_true")
         self.add_argument("--allow-shrink", action="store_true")

@@ -11,6 +11,22 @@ $$;
 COMMENT ON FUNCTION bgp.rib_stale_since(int, timestamptz) IS
     'since when lines of a peer may have been missed, as one knew at this moment; NULL: none';
 
+-- bgp.rib_known: warns of a moment whose log is gone, of which no base state tells either:
+-- nobody is to take "not known" for "no routes".
+CREATE OR REPLACE FUNCTION bgp.rib_known(peer_id int, at timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	horizon	date := (SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1);
+BEGIN
+	IF bgp.day_start(horizon) > $2 AND bgp.rib_base_find($1, $2) IS NULL AND NOT EXISTS (SELECT FROM bgp.session_log s
+	    WHERE s.peer_id = $1 AND s.event IN ('up', 'down') AND s.ts <= $2) THEN
+		RAISE WARNING 'the log of peer % before % is gone: what it held at % is not known', $1, horizon, $2;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION bgp.rib_known(int, timestamptz) IS 'warns if what a peer held at a moment is not known any more';
+
 -- bgp.rib_at: the routes that peers held at a moment.  The planner cannot know how many routes
 -- of a base are within a prefix, takes them for a handful, and would join thousands row by row.
 CREATE OR REPLACE FUNCTION bgp.rib_at(at timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
@@ -23,6 +39,7 @@ BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
 	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
+		PERFORM bgp.rib_known(id, at);
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('CASE WHEN left(r.qualifier, 1) <> ''*'' THEN r.prefix END',
 			format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
@@ -44,6 +61,7 @@ BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p
 	    WHERE peer_ids IS NULL OR p.peer_id = ANY (peer_ids) ORDER BY 1
 	LOOP
+		PERFORM bgp.rib_known(id, at);
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('r.prefix', format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
 		    bgp.rib_sql(id, at, NULL, prefixes), id);
@@ -166,6 +184,7 @@ DECLARE
 	id	int;
 BEGIN
 	FOR id IN SELECT p.peer_id FROM bgp.peer p ORDER BY 1 LOOP
+		PERFORM bgp.rib_known(id, since);
 		RETURN QUERY EXECUTE format($f$
 		WITH x AS (	-- announcements and withdrawals, the state at the beginning first
 		    SELECT prefix, path_id, qualifier, 'A'::"char" AS kind, ts, seq, since AS at, attributes_hash, %1$s FROM (%2$s) b
@@ -214,7 +233,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb), bgp.route_qualifier(text, cidr, text, jsonb),
     bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text), bgp.rib_fold(text, text, text),
     bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[]), bgp.rib_projection(text, text),
-    bgp.event_order(timestamptz, bigint), bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
+    bgp.event_order(timestamptz, bigint), bgp.rib_known(int, timestamptz), bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
     bgp.lookup(inet, timestamptz), bgp.route_differences(bgp.rib, bgp.rib),
     bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]), bgp.rib_diff(timestamptz, timestamptz, cidr, int[]),
     bgp.peer_diff(int, int, timestamptz, cidr), bgp.path_history(cidr, timestamptz, timestamptz)

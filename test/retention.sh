@@ -172,6 +172,15 @@ for ago in 2 1 0; do
 	is "$(held 1 $ago) $(held 2 $ago)" "${held_before[ago]}" "$ago days ago the peers held the same as before"
 done
 is "$(held 1 4)" "${held_before[4]% * *}" "and 4 days ago, where that is kept"
+# nobody is to take "not known" for "nobody had a route"
+said() {
+	sql "SELECT count(*) FROM $1" 2>&1 | sed -E 's/[0-9]{4}-.*/.../'
+}
+dropped="to_timestamp($((noon - 3 * 86400)))"
+for question in "bgp.rib_at($dropped, NULL, '{2}')" "bgp.routes_at($dropped, '{10.0.0.0/32}', '{2}')" "bgp.path_history('10.0.0.0/32', $dropped)"; do
+	is "$(said "$question")" $'WARNING:  the log of peer 2 before ...\n0' "a moment of a day that is gone: $question says so"
+done
+is "$(sql "SELECT count(*) > 0 FROM bgp.rib_at($dropped, NULL, '{1}')" 2>&1)" t "of a peer that has the day it says nothing"
 retention --keep 4d --peer 192.0.2.2 --keep 2d --archive "$work/archive"
 is "$status $out$err" "0 " "again: nothing to do"
 
