@@ -137,8 +137,16 @@ bird -f -c "$work/bird.conf" -s "$work/bird.ctl" -P "$work/bird.pid" </dev/null 
 pids+=("$!")
 
 ok "the first table arrives" wait_for 30 same_tables
-is "$(sql "SELECT string_agg(peer_asn || ' ' || coalesce(enhanced_refresh::text, '-') || ' ' || (stale_since IS NULL), ', ' ORDER BY peer_asn)
-    FROM bgp.peer")" "64501 true true, 64502 false true" "its OPEN says whether a peer marks a refresh, and nothing is stale"
+marks() {
+	sql "SELECT string_agg(peer_asn || ' ' || coalesce(enhanced_refresh::text, '-') || ' ' || (stale_since IS NULL), ', ' ORDER BY peer_asn)
+	    FROM bgp.peer"
+}
+# a peer stands there before the batch that has its OPEN
+opened() {
+	[[ $(marks) != *-* ]]
+}
+wait_for 20 opened
+is "$(marks)" "64501 true true, 64502 false true" "its OPEN says whether a peer marks a refresh, and nothing is stale"
 
 for ((n = 1; n <= kills; n++)); do
 	began=$(sql "SELECT clock_timestamp()")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # faults-helpers.sh - several helpers at once, and a helper that has fallen behind: all is
-# loaded once, in order.
+# loaded once, in order.  OUTAGE=60: a longer one, to measure how fast it catches up.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=test/lib/faults.sh
@@ -78,14 +78,14 @@ began=$EPOCHREALTIME
 normal=$(awk "BEGIN { print $lines / ($EPOCHREALTIME - $began) }")
 helper_begin behind --rate 3000 --peers 3 -- --quiet
 wait_for 30 has_peers behind
-fault_refuse 10
+fault_refuse "${OUTAGE:-10}"
 wait_for 30 has_rows behind "$(rows behind)" # it may wait some seconds before it connects
 had=$(rows behind)
 began=$EPOCHREALTIME
 caught_up() {
 	sql_true "SELECT journal_bytes < 500000 AND rows_total > $had FROM bgp.ingest_position WHERE collector = 'behind'"
 }
-ok "after ten seconds without the database it catches up" wait_for 60 caught_up
+ok "after ${OUTAGE:-10} seconds without the database it catches up" wait_for 60 caught_up
 speed=$(awk "BEGIN { print ($(rows behind) - $had) / ($EPOCHREALTIME - $began) }")
 diag "normal $normal lines/s; catching up, with 3000 more a second coming in," \
 	"$speed lines/s"
