@@ -14,7 +14,7 @@ BUILD	?= build
 CC	?= cc
 OPT	?= -O2 -g
 WARN	= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
-PKGS	= jansson libuv libpq zlib
+PKGS	= jansson libuv libpq zlib libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(WERROR) $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS) -pthread
@@ -36,6 +36,7 @@ SOURCES	= \
 	src/loader.c \
 	src/log.c \
 	src/metrics.c \
+	src/novelty.c \
 	src/options.c \
 	src/peer.c \
 	src/print.c \

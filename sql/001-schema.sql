@@ -92,11 +92,9 @@ COMMENT ON COLUMN bgp.route_event.origin IS 'i igp, e egp, ? incomplete (RFC 427
 COMMENT ON COLUMN bgp.route_event.family IS 'NULL: unicast of the address family of prefix';
 COMMENT ON COLUMN bgp.route_event.as_path IS 'only where path does not tell it all: sets, confederations';
 
--- Live indexes, on every leaf from its first row; what each costs is in make bench.
--- (prefix) alone, since equal keys are stored once and a leaf is one day anyway; (ts)
--- and not BRIN, which knows nothing of new pages before VACUUM.  What only history
--- needs is built when a day closes: bgp.close_statements.
-CREATE INDEX IF NOT EXISTS route_event_prefix ON bgp.route_event (prefix);
+-- Live indexes, on every leaf from its first row; what each costs is in make bench.  (ts)
+-- and not BRIN, which knows nothing of new pages before VACUUM.  Those on prefix and on what
+-- is new are in 016; what only history needs is built when a day closes: bgp.close_statements.
 CREATE INDEX IF NOT EXISTS route_event_ts ON bgp.route_event (ts);
 CREATE INDEX IF NOT EXISTS route_event_origin_asn ON bgp.route_event (origin_asn);
 

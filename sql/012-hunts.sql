@@ -63,6 +63,24 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
+-- hunt.novel_clause: FROM and WHERE of announcements e that, together, have every path and every set of communities that the announcements
+-- of a range have, at each peer: most of the others repeat them (016).  They may lie outside of the range, on its days: to find what is suspect at all.  within, or a range that is a small part of its days: the announcements of the range themselves.
+CREATE OR REPLACE FUNCTION hunt.novel_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text, asn bigint DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+DECLARE
+	days_from	timestamptz := date_trunc('day', since);
+	days_to	timestamptz := CASE WHEN until > date_trunc('day', until) THEN date_trunc('day', until) + interval '1 day' ELSE until END;
+BEGIN
+	IF within IS NOT NULL OR CASE WHEN isfinite(since) AND isfinite(until) THEN (until - since) * 8 < days_to - days_from END THEN
+		RETURN hunt.log_clause(since, until, within, peer_ids, family, asn) || $q$ AND e.kind = 'A'$q$;
+	END IF;
+	RETURN hunt.log_clause(days_from, days_to, NULL, peer_ids, family, asn) || $q$ AND e.kind = 'A' AND e.repeated IS NOT TRUE$q$;
+END
+$$;
+COMMENT ON FUNCTION hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint) IS
+    'for the hunts: FROM and WHERE of announcements that have all the paths and communities of a range';
+
 -- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
 -- they came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
@@ -423,29 +441,53 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION hunt.hops(bigint[]) IS 'a path with prepends collapsed';
 
--- hunt.judged: a query of (path, suspect, evidence) as the three arrays that hunt.path_seen takes
-CREATE OR REPLACE FUNCTION hunt.judged(verdicts text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT format('SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence) FROM (SELECT DISTINCT v.path, v.suspect, v.evidence'
-	    ' FROM (%s) v (path, suspect, evidence)) d', verdicts)
-$$;
-COMMENT ON FUNCTION hunt.judged(text) IS 'for the hunts: the paths found, each once';
-
--- hunt.path_seen: the updates with one of these paths, as hunt.merged takes them: a query of $1 text[] (paths),
--- $2 bigint[] (suspects) and $3 jsonb[] (evidence).
-CREATE OR REPLACE FUNCTION hunt.path_seen(log text, key text DEFAULT 'e.path') RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT format($q$
+-- hunt.paths_found: the rows of a hunt that goes by paths.  verdicts: a query of (path, suspect, evidence, origin_asn, peer_id), over hunt.novel_clause; the
+-- updates of the range that have a bad path are looked up after that.  filter: more conditions on them; key: what of them is compared with path.
+CREATE OR REPLACE FUNCTION hunt.paths_found(verdicts text, from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, filter text,
+    min_peers int, key text DEFAULT 'e.path')
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	paths	text[];
+	suspects	bigint[];
+	cases	jsonb[];
+	origins	bigint[];
+	seen_by	int[];
+	log	text;
+BEGIN
+	EXECUTE format($q$
+		WITH v (path, suspect, evidence, origin_asn, peer_id) AS MATERIALIZED (%s)
+		SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence),
+		    (SELECT array_agg(DISTINCT v.origin_asn) FROM v), (SELECT array_agg(DISTINCT v.peer_id) FROM v)
+		FROM (SELECT DISTINCT v.path, v.suspect, v.evidence FROM v) d$q$, verdicts) INTO paths, suspects, cases, origins, seen_by;
+	IF paths IS NULL THEN
+		RETURN;
+	END IF;
+	log := hunt.log_clause(from_ts, to_ts, within, seen_by, family) || filter;
+	-- paths that are the same have the same origin, if they have one: so few are found by index
+	IF cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL THEN
+		log := log || format(' AND e.origin_asn = ANY (%L::bigint[])', origins);
+	END IF;
+	PERFORM hunt.plan_for(within IS NULL);
+	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
 		    v.evidence || jsonb_build_object('as_path', min(coalesce(e.as_path, array_to_string(e.path, ' ')))) AS evidence
 		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence FROM unnest($1, $2, $3) u (key, suspect, evidence)) v,
 		    %s AND e.kind = 'A' AND %s = v.key
-		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)
+		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)), log, min_peers) USING paths, suspects, cases;
+END
 $$;
-COMMENT ON FUNCTION hunt.path_seen(text, text) IS 'for the hunts: updates that have one of the paths found';
+COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text) IS 'for the hunts: the updates that have one of the paths found';
+
+-- hunt.ordered_path: the condition that a path says who stands beside whom, with an AS in the middle
+CREATE OR REPLACE FUNCTION hunt.ordered_path(asn bigint) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')' || coalesce(' AND e.path @> ARRAY[' || $1 || '::bigint]', '')
+$$;
+COMMENT ON FUNCTION hunt.ordered_path(bigint) IS 'for the hunts: the condition that the order of a path tells something, and that an AS is on it';
 
 -- --- paths ---------------------------------------------------------------------------------------------
--- The different paths of a range are judged first (OFFSET 0: not each update), and the updates that have a bad one are looked
+-- The different paths of a range are judged first, and the updates that have a bad one are looked
 -- up after that.  Where it matters who stands beside whom, paths with an AS_SET are left out: its members have no order.
 
 CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestamptz, pattern text, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
@@ -453,25 +495,19 @@ CREATE OR REPLACE FUNCTION hunt.path_pattern(since timestamptz, until timestampt
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
-	regex	text := replace(pattern, '_', '(?:^|[][ ,{}()]|$)');
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
+	filter	text := format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', replace(pattern, '_', '(?:^|[][ ,{}()]|$)'))
+	    || coalesce(' AND e.origin_asn = ' || asn, '');
 BEGIN
 	IF pattern IS NULL THEN
 		RAISE EXCEPTION 'hunt.path_pattern needs a pattern' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	-- plain sequences of whole ASNs: the index of closed days on path finds them
 	IF pattern ~ '^[_^]*[0-9]+([_ ]+[0-9]+)*[_$]*$' THEN
-		log := log || coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint)) FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '');
+		filter := coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint)) FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '') || filter;
 	END IF;
-	EXECUTE hunt.judged(format($q$
-		SELECT p.path, p.origin_asn, '{}'::jsonb
-		FROM (SELECT e.path, e.as_path, min(e.origin_asn) AS origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path, e.as_path OFFSET 0) p
-		WHERE coalesce(p.as_path, array_to_string(p.path, ' ')) ~ %L$q$, log, regex)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(
-	    log || format(' AND coalesce(e.as_path, array_to_string(e.path, '' '')) ~ %L', regex))), log, min_peers) USING paths, suspects, cases;
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		SELECT e.path, e.origin_asn, '{}'::jsonb, e.origin_asn, e.peer_id FROM %s$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.path_pattern(timestamptz, timestamptz, text, cidr, bigint, int[], text, int) IS
@@ -486,20 +522,16 @@ CREATE OR REPLACE FUNCTION hunt.prepend_anomaly(since timestamptz, until timesta
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family) || format(' AND cardinality(e.path) >= %L', times)
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
+	filter	text := format(' AND cardinality(e.path) >= %L', times) || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
 BEGIN
-	EXECUTE hunt.judged(format($q$
-		SELECT p.path, r.a, jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = p.path[cardinality(p.path)] THEN 'origin' ELSE 'transit' END)
-		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		SELECT e.path, r.a, jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = e.path[cardinality(e.path)] THEN 'origin' ELSE 'transit' END), e.origin_asn, e.peer_id
+		FROM (SELECT e.* FROM %s OFFSET 0) e
 		CROSS JOIN LATERAL (SELECT g.a, count(*) AS times
-		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(p.path) WITH ORDINALITY u (a, i)) g
+		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(e.path) WITH ORDINALITY u (a, i)) g
 		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
-		WHERE r.a = coalesce(%L, r.a)$q$, log, times, asn)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+		WHERE r.a = coalesce(%L, r.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter, times, asn),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.prepend_anomaly(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
@@ -513,27 +545,22 @@ CREATE OR REPLACE FUNCTION hunt.path_loop(since timestamptz, until timestamptz, 
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family)
-	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
+	filter	text := hunt.ordered_path(asn);
 BEGIN
-	EXECUTE hunt.judged(format($q$
-		SELECT p.path, r.a, jsonb_build_object('between', r.between)
-		FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path OFFSET 0) p
-		-- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
-		CROSS JOIN LATERAL (SELECT p.path[i] AS a, p.path[i + 1:i + array_position(p.path[i + 1:], p.path[i]) - 1] AS between
-		    FROM generate_series(1, cardinality(p.path) - 2) i
-		    WHERE p.path[i] <> p.path[i + 1] AND p.path[i] = ANY (p.path[i + 2:]) LIMIT 1) r
-		WHERE (cardinality(p.path) > 6
-		    OR p.path[1] <> p.path[2] AND (p.path[1] = p.path[3] OR p.path[1] = p.path[4] OR p.path[1] = p.path[5] OR p.path[1] = p.path[6])
-		    OR p.path[2] <> p.path[3] AND (p.path[2] = p.path[4] OR p.path[2] = p.path[5] OR p.path[2] = p.path[6])
-		    OR p.path[3] <> p.path[4] AND (p.path[3] = p.path[5] OR p.path[3] = p.path[6])
-		    OR p.path[4] <> p.path[5] AND p.path[4] = p.path[6])
-		  AND r.a = coalesce(%L, r.a)$q$, log, asn)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		SELECT e.path, r.a, jsonb_build_object('between', r.between), e.origin_asn, e.peer_id
+		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %s
+		    -- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
+		    AND (cardinality(e.path) > 6
+			OR e.path[1] <> e.path[2] AND (e.path[1] = e.path[3] OR e.path[1] = e.path[4] OR e.path[1] = e.path[5] OR e.path[1] = e.path[6])
+			OR e.path[2] <> e.path[3] AND (e.path[2] = e.path[4] OR e.path[2] = e.path[5] OR e.path[2] = e.path[6])
+			OR e.path[3] <> e.path[4] AND (e.path[3] = e.path[5] OR e.path[3] = e.path[6])
+			OR e.path[4] <> e.path[5] AND e.path[4] = e.path[6]) OFFSET 0) e
+		CROSS JOIN LATERAL (SELECT e.path[i] AS a, e.path[i + 1:i + array_position(e.path[i + 1:], e.path[i]) - 1] AS between
+		    FROM generate_series(1, cardinality(e.path) - 2) i
+		    WHERE e.path[i] <> e.path[i + 1] AND e.path[i] = ANY (e.path[i + 2:]) LIMIT 1) r
+		WHERE r.a = coalesce(%L, r.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter, asn),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.path_loop(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -547,13 +574,10 @@ CREATE OR REPLACE FUNCTION hunt.bogon_asn(since timestamptz, until timestamptz, 
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family) || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	filter	text := coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
 	single	bigint[];
 	least	bigint;
 	list	int8multirange;
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
 BEGIN
 	SELECT coalesce(array_agg(lower(b.asns)) FILTER (WHERE upper(b.asns) = lower(b.asns) + 1), '{}'),
 	    coalesce(min(lower(b.asns)) FILTER (WHERE upper(b.asns) > lower(b.asns) + 1), 9223372036854775807), range_agg(b.asns)
@@ -563,15 +587,15 @@ BEGIN
 		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
 	END IF;
 	-- what no bogon can be on is passed over without a look at each ASN
-	log := log || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
-	EXECUTE hunt.judged(format($q$
-		SELECT p.path, b.a, jsonb_build_object('bogon',
-		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1))
-		FROM (SELECT e.peer_id, e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+	filter := filter || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		SELECT e.path, b.a, jsonb_build_object('bogon',
+		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1)), e.origin_asn, e.peer_id
+		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %s OFFSET 0) e
 		LEFT JOIN bgp.peer q USING (peer_id)
-		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(p.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
-		WHERE b.a = coalesce(%L, b.a)$q$, log, list, asn)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(e.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
+		WHERE b.a = coalesce(%L, b.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter, list, asn),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.bogon_asn(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -585,33 +609,26 @@ CREATE OR REPLACE FUNCTION hunt.valley(since timestamptz, until timestamptz, wit
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family)
-	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
+	filter	text := hunt.ordered_path(asn);
 BEGIN
 	PERFORM hunt.need_relationships();
 	PERFORM hunt.plan_for(within IS NULL);
-	EXECUTE hunt.judged(format($q$
-		WITH above AS MATERIALIZED (
-			SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
-			UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
-			UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'),
-		-- each AS that begins a run, with who stands left of it and right of the run
-		turn AS (
-			SELECT p.path, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
-			    (SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
-			FROM (SELECT d.path, generate_series(2, cardinality(d.path) - 1) AS i
-			    FROM (SELECT e.path FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.path) d) p
-			WHERE p.path[i - 1] <> p.path[i])
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
-		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END)
-		FROM turn t JOIN above f ON f.a = t.at AND f.b = t.origin JOIN above o ON o.a = t.at AND o.b = t.out
-		WHERE t.at = coalesce(%L, t.at) AND t.out <> t.origin$q$, log, asn)) INTO paths, suspects, cases;
-	PERFORM hunt.plan_for(false);
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END), t.origin_asn, t.peer_id
+		-- each AS that begins a run, with who stands left of it and right of the run
+		FROM (SELECT p.path, p.origin_asn, p.peer_id, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
+			(SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
+		    FROM (SELECT e.path, e.origin_asn, e.peer_id, generate_series(2, cardinality(e.path) - 1) AS i FROM %1$s) p
+		    WHERE p.path[i - 1] <> p.path[i]) t
+		JOIN (%2$s) f ON f.a = t.at AND f.b = t.origin JOIN (%2$s) o ON o.a = t.at AND o.b = t.out
+		WHERE t.at = coalesce(%3$L, t.at) AND t.out <> t.origin$q$,
+	    hunt.novel_clause(since, until, within, peer_ids, family) || filter,
+	    -- who is above whom, or beside
+	    $q$SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
+		UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
+		UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'$q$, asn),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.valley(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -638,31 +655,25 @@ CREATE OR REPLACE FUNCTION hunt.tier1_leak(since timestamptz, until timestamptz,
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family)
-	    || ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	filter	text := hunt.ordered_path(asn);
 	tops	bigint[] := (SELECT array_agg(t.asn) FROM hunt.tier1 t);
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
 BEGIN
 	IF tops IS NULL THEN
 		RAISE EXCEPTION 'hunt.tier1 is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
 		    HINT = 'Insert the ASNs that have no providers.';
 	END IF;
 	-- (an AS between two of them: neither the first nor the last hop can be the one in the middle)
-	log := log || format(' AND e.path && %L', tops);
-	EXECUTE hunt.judged(format($q$
-		SELECT p.path, h.hops[t.j - 1], jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1])
-		FROM (SELECT e.path FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.path) p
+	filter := filter || format(' AND e.path && %L', tops);
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		SELECT p.path, h.hops[t.j - 1], jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1]), p.origin_asn, p.peer_id
+		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %1$s AND (SELECT count(DISTINCT a) FROM unnest(e.path) a WHERE a = ANY (%2$L::bigint[])) >= 2 OFFSET 0) p
 		CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
 			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
 		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
 		    FROM unnest(h.hops) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])) o
 		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
-		WHERE (SELECT count(*) FROM unnest(p.path) a WHERE a = ANY (%2$L::bigint[])) >= 2
-		  AND h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, log, tops, asn)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log)), log, min_peers) USING paths, suspects, cases;
+		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter, tops, asn),
+	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.tier1_leak(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -676,37 +687,32 @@ CREATE OR REPLACE FUNCTION hunt.otc_leak(since timestamptz, until timestamptz, w
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family) || ' AND e.attributes ? ''otc'''
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
-	paths	text[];
-	suspects	bigint[];
-	cases	jsonb[];
+	filter	text := ' AND e.attributes ? ''otc''' || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
 BEGIN
 	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
 		PERFORM hunt.need_relationships();
 	END IF;
-	EXECUTE hunt.judged(format($q$
+	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		WITH marked AS MATERIALIZED (
 			SELECT d.*, q.peer_asn, hunt.hops(d.path) AS hops
-			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
+			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc, min(e.origin_asn) AS origin_asn FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
 			LEFT JOIN bgp.peer q USING (peer_id)),
 		bad AS (
-			SELECT m.path, m.otc, m.peer_asn AS suspect, 'from a customer' AS why
+			SELECT m.*, m.peer_asn AS suspect, 'from a customer' AS why
 			FROM marked m WHERE m.peer_asn = ANY (%2$L::bigint[])
-			UNION
-			SELECT m.path, m.otc, m.peer_asn, 'from a peer that did not set it'
+			UNION ALL
+			SELECT m.*, m.peer_asn, 'from a peer that did not set it'
 			FROM marked m WHERE m.peer_asn = ANY (%3$L::bigint[]) AND m.otc <> m.peer_asn
-			UNION
-			SELECT m.path, m.otc, m.hops[i], CASE WHEN r.relationship = 'p2c' THEN 'passed to a provider' ELSE 'passed to a peer' END
+			UNION ALL
+			SELECT m.*, m.hops[i], CASE WHEN r.relationship = 'p2c' THEN 'passed to a provider' ELSE 'passed to a peer' END
 			FROM marked m
 			-- behind the AS that set it and the one that had it from there
 			CROSS JOIN LATERAL generate_series(2, array_position(m.hops, m.otc) - 1) i
 			JOIN hunt.as_relationship r ON r.relationship = 'p2c' AND (r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i])
 			    OR r.relationship = 'p2p' AND ((r.asn1, r.asn2) = (m.hops[i - 1], m.hops[i]) OR (r.asn1, r.asn2) = (m.hops[i], m.hops[i - 1])))
-		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why)
-		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, log, customers, lateral_peers, asn)) INTO paths, suspects, cases;
-	RETURN QUERY EXECUTE hunt.report(hunt.merged(hunt.path_seen(log, '(e.path || (e.attributes->>''otc'')::bigint)')), log, min_peers)
-	    USING paths, suspects, cases;
+		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why), b.origin_asn, b.peer_id
+		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$, hunt.log_clause(since, until, within, peer_ids, family) || filter, customers, lateral_peers, asn),
+	    since, until, within, peer_ids, family, filter, min_peers, '(e.path || (e.attributes->>''otc'')::bigint)');
 END
 $$;
 COMMENT ON FUNCTION hunt.otc_leak(timestamptz, timestamptz, cidr, bigint, int[], text, bigint[], bigint[], int) IS

@@ -204,47 +204,86 @@ COMMENT ON FUNCTION hunt.summary_drop(date) IS
 
 -- --- reading them ------------------------------------------------------------------------------------------
 
--- hunt.summary_source: origins, links or communities of a range, as a query of hunt.summary_query's columns: from the summary for
--- each whole day that has a complete one, else from the log; the same thing comes once per such part.
-CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[])
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
+-- hunt.summary_parts: what of a range can be had from summaries (whole days that have a complete one), and the ranges around them that are to be
+-- read from the log
+CREATE OR REPLACE FUNCTION hunt.summary_parts(from_ts timestamptz, to_ts timestamptz, peer_ids int[], OUT days date[], OUT log_from timestamptz[], OUT log_to timestamptz[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 DECLARE
-	columns	text := CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END
-	    || ', first_ts, last_ts, events, peer_ids';
-	days	date[];
 	d	date;
-	at	timestamptz := since;
-	parts	text[] := '{}';
-	behind	int := 0;
+	at	timestamptz := from_ts;
 BEGIN
 	-- (a filter on peers cannot be had from summaries)
 	IF peer_ids IS NULL THEN
 		SELECT array_agg(s.day ORDER BY s.day) INTO days
 		FROM (SELECT DISTINCT q.day FROM hunt.summary_day q) s
-		WHERE s.day::timestamp AT TIME ZONE 'UTC' >= since AND (s.day + 1)::timestamp AT TIME ZONE 'UTC' <= until
+		WHERE s.day::timestamp AT TIME ZONE 'UTC' >= from_ts AND (s.day + 1)::timestamp AT TIME ZONE 'UTC' <= to_ts
 		  AND NOT EXISTS (SELECT FROM bgp.partition p WHERE p.day = s.day
 		      AND NOT EXISTS (SELECT FROM hunt.summary_day k WHERE (k.day, k.peer_id) = (p.day, p.peer_id)));
 	END IF;
-	IF days IS NOT NULL THEN
-		parts := parts || format('SELECT %s FROM hunt.%I s WHERE s.day = ANY (%L::date[])%s', columns, 'day_' || what, days,
-		    CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '')
-			|| hunt.one_of('s.prefix', prefixes) END);
-	END IF;
 	FOREACH d IN ARRAY coalesce(days, '{}') || NULL::date LOOP
-		IF coalesce(d::timestamp AT TIME ZONE 'UTC', until) > at THEN
-			parts := parts || format('SELECT %s FROM (%s) s', columns, hunt.summary_query(what,
-			    hunt.log_clause(at, coalesce(d::timestamp AT TIME ZONE 'UTC', until), within, peer_ids, NULL, prefixes => prefixes)));
+		IF coalesce(d::timestamp AT TIME ZONE 'UTC', to_ts) > at THEN
+			log_from := log_from || at;
+			log_to := log_to || coalesce(d::timestamp AT TIME ZONE 'UTC', to_ts);
 		END IF;
 		at := (d + 1)::timestamp AT TIME ZONE 'UTC';
 	END LOOP;
-	IF parts = '{}' THEN
-		parts := ARRAY[format('SELECT %s FROM (%s) s', columns, hunt.summary_query(what, hunt.log_clause(since, until, within, peer_ids, NULL) || ' AND false'))];
-	END IF;
-	RETURN array_to_string(parts, ' UNION ALL ');
 END
 $$;
-COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]) IS
+COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[]) IS
+    'for the hunts: days of a range that have a summary, and what is left of it to be read from the log';
+
+-- hunt.summary_source: origins, links or communities of a range, as a query of hunt.summary_query's columns: from the summary for
+-- each whole day that has a complete one, else from the log; the same thing comes once per such part.  filter: more conditions on updates e of the log.
+CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[], filter text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
+	SELECT string_agg(format('SELECT %s, first_ts, last_ts, events, peer_ids FROM (%s) s',
+	    CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END, q.query), ' UNION ALL ')
+	FROM hunt.summary_parts(since, until, peer_ids) p
+	CROSS JOIN LATERAL (
+		SELECT hunt.summary_days(what, p.days, within, prefixes) AS query
+		UNION ALL SELECT hunt.summary_query(what, hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes) || filter)
+		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)) q
+$$;
+COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
+
+-- hunt.summary_days: the rows of summaries
+CREATE OR REPLACE FUNCTION hunt.summary_days(what text, days date[], within cidr, prefixes cidr[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT * FROM hunt.%I s WHERE s.day = ANY (%L::date[])', 'day_' || what, coalesce(days, '{}'))
+	    || CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '') || hunt.one_of('s.prefix', prefixes) END
+$$;
+COMMENT ON FUNCTION hunt.summary_days(text, date[], cidr, cidr[]) IS 'for the hunts: the summaries of days';
+
+-- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin, path; path NULL where it
+-- comes from a summary), or (community), which may have the same several times.  more: what else the days of the range have may be among it, which
+-- makes it faster.
+CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[], more boolean)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
+	SELECT string_agg(q.query, ' UNION ALL ')
+	FROM hunt.summary_parts(since, until, peer_ids) p
+	CROSS JOIN LATERAL (
+		SELECT format('SELECT %s FROM (%s) s', CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path'
+		    ELSE 'community' END, hunt.summary_days(what, p.days, within, prefixes)) AS query
+		UNION ALL
+		SELECT CASE what
+		    WHEN 'origin' THEN hunt.pairs(l.log_from, l.log_to, within, peer_ids, NULL, prefixes, more)
+		    WHEN 'link' THEN format($q$
+			SELECT p.path[i] AS asn1, p.path[i + 1] AS asn2, p.path[i + 1] = p.path[cardinality(p.path)] AS to_origin, p.path
+			FROM (SELECT d.path, generate_series(1, cardinality(d.path) - 1) AS i
+			    FROM (SELECT e.path FROM %s AND cardinality(e.path) >= 2 AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')%s) d) p
+			WHERE p.path[i] <> p.path[i + 1]$q$, c.clause, CASE WHEN n.novel THEN '' ELSE ' GROUP BY e.peer_id, e.path' END)
+		    ELSE format($q$
+			SELECT DISTINCT u.community FROM (SELECT e.communities || e.large_communities AS communities
+			    FROM %s AND (e.communities IS NOT NULL OR e.large_communities IS NOT NULL)%s) s CROSS JOIN LATERAL unnest(s.communities) u (community)$q$,
+			c.clause, CASE WHEN n.novel THEN '' ELSE ' GROUP BY e.peer_id, e.communities, e.large_communities' END) END
+		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)
+		CROSS JOIN LATERAL (SELECT (more OR l.log_from = date_trunc('day', l.log_from) AND l.log_to = date_trunc('day', l.log_to)) AND within IS NULL AND prefixes IS NULL AS novel) n
+		CROSS JOIN LATERAL (SELECT CASE WHEN n.novel THEN hunt.novel_clause(l.log_from, l.log_to, NULL, peer_ids, NULL)
+		    ELSE hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes) || ' AND e.kind = ''A''' END AS clause) c) q
+$$;
+COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean) IS
+    'for the hunts: what origins, links or communities there are in a range';
 
 -- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have been there for longer than it goes back.
 CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamptz, within cidr, prefixes cidr[]) RETURNS text
@@ -618,7 +657,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'judged', 'path_seen', 'need_relationships',
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships',
 		    'summary_query', 'summary_source', 'known_origins', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;

@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "decimal.h"
+#include "novelty.h"
 #include "peer.h"
 #include "utf8.h"
 
@@ -19,15 +20,15 @@ static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";	/* flags and 
 
 /* columns in the order in which rows are encoded; the tail is the same for all prefixes of an UPDATE */
 static const char *const statements[BATCH_TABLES] = {
-	"COPY bgp.route_event (peer_id, ts, seq, refreshed, kind, prefix, path_id, family, rd, labels, nlri, next_hop,"
-	" origin_asn, med, local_pref, origin, atomic_aggregate, path, communities, large_communities,"
-	" ext_communities, aggregator, as_path, attributes) FROM STDIN (FORMAT binary)",
+	"COPY bgp.route_event (peer_id, ts, seq, refreshed, repeated, kind, prefix, path_id, family, rd, labels, nlri, next_hop,"
+	" origin_asn, med, local_pref, origin, atomic_aggregate, path, as_path, communities, large_communities,"
+	" ext_communities, aggregator, attributes) FROM STDIN (FORMAT binary)",
 	"COPY bgp.session_log (ts, seq, peer_id, collector, event, family, detail) FROM STDIN (FORMAT binary)",
 	"COPY bgp.ingest_error (ts, seq, collector, line, error) FROM STDIN (FORMAT binary)",
 	"COPY bgp.ingest_gap (collector, from_ts, to_ts, lines, bytes, reason, peer_id) FROM STDIN (FORMAT binary)",
 };
 
-#define ROUTE_COLUMNS	24
+#define ROUTE_COLUMNS	25
 #define TAIL_COLUMNS	12
 #define SESSION_COLUMNS	7
 #define ERROR_COLUMNS	5
@@ -430,9 +431,11 @@ add_ext_communities(struct buf *b, const struct attributes *a)
 	array_end(b, start);
 }
 
+/* the attributes of a row; sets which bytes of it tell what is new: path, with its sets, and communities */
 static void
-encode_tail(struct buf *b, const struct attributes *a)
+encode_tail(struct batch *batch, const struct attributes *a)
 {
+	struct buf *b = &batch->tail;
 	unsigned char *p;
 
 	buf_clear(b);
@@ -451,12 +454,14 @@ encode_tail(struct buf *b, const struct attributes *a)
 	p = a->origin == 0 ? field_null(p) : field_char(p, a->origin);
 	p = field_char(p, a->atomic_aggregate ? 1 : 0);	/* boolean: one byte as well */
 	done(b, p);
+	batch->tail_novel = b->length;
 	add_path(b, a);
+	add_text(b, a->as_path);
 	add_communities(b, a);
 	add_large_communities(b, a);
+	batch->tail_novel_end = b->length;
 	add_ext_communities(b, a);
 	add_text(b, a->aggregator);
-	add_text(b, a->as_path);
 	add_jsonb(b, a->others);
 }
 
@@ -475,23 +480,39 @@ add_labels(struct buf *b, const struct route *r)
 	array_end(b, start);
 }
 
+/* has the peer announced path and communities of the tail in this family before on this day? */
+static bool
+is_repeated(struct batch *b, int64_t time_us, int32_t peer_id, const struct route *r, bool same_tail)
+{
+	if (b->novelty == NULL || r->attributes == NULL)
+		return false;
+	if (same_tail && b->tail_family == r->family && b->tail_version == r->prefix.family)
+		return true;	/* the row before has them */
+	b->tail_family = r->family;
+	b->tail_version = r->prefix.family;
+	return novelty_is_known(b->novelty, peer_id, time_us, r->family, r->prefix.family, b->tail.data + b->tail_novel,
+	    b->tail_novel_end - b->tail_novel);
+}
+
 void
 batch_route(struct batch *batch, int64_t time_us, int32_t peer_id, bool refreshed, const struct route *r)
 {
+	bool same_tail = batch->tail_valid && batch->tail_of == r->attributes;
 	struct buf *b = &batch->copy[BATCH_ROUTES];
 	unsigned char *p;
 
-	if (!batch->tail_valid || batch->tail_of != r->attributes) {
-		encode_tail(&batch->tail, r->attributes);
+	if (!same_tail) {
+		encode_tail(batch, r->attributes);
 		batch->tail_of = r->attributes;
 		batch->tail_valid = true;
 	}
-	p = room(b, 8);
+	p = room(b, 9);
 	p = put_u16(p, ROUTE_COLUMNS);
 	p = field_int4(p, peer_id);
 	p = field_time(p, time_us);
 	p = field_int8(p, ++batch->seq);
 	p = refreshed ? field_char(p, 1) : field_null(p);
+	p = is_repeated(batch, time_us, peer_id, r, same_tail) ? field_char(p, 1) : field_null(p);
 	p = field_char(p, r->announce ? 'A' : 'W');
 	p = field_inet(p, &r->prefix, true);
 	p = field_number(p, r->path_id);

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "message.h"
 
+struct novelty;
 struct peer;
 
 enum batch_table { BATCH_ROUTES, BATCH_SESSIONS, BATCH_ERRORS, BATCH_GAPS, BATCH_TABLES };
@@ -58,8 +59,13 @@ struct batch {
 	size_t		 peers_size;
 	/* attributes as encoded for the row before: one UPDATE has many prefixes */
 	struct buf	 tail;
+	size_t		 tail_novel;	/* where path and communities begin and end in it */
+	size_t		 tail_novel_end;
 	const struct attributes *tail_of;
+	const char	*tail_family;	/* and IP version: of the last row with it */
+	int		 tail_version;
 	bool		 tail_valid;
+	struct novelty	*novelty;	/* the caller's; NULL: rows do not say whether they repeat others */
 };
 
 /* empties it; position: where it begins, seq: of the last row before it */

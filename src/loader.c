@@ -12,6 +12,7 @@
 #include "journal_reader.h"
 #include "loader.h"
 #include "log.h"
+#include "novelty.h"
 #include "peer.h"
 #include "store.h"
 
@@ -30,6 +31,7 @@ struct loader {
 	struct decoder	*decoder;
 	struct store	*store;
 	struct peers	*peers;
+	struct novelty	*novelty;
 	uv_timer_t	 timer;		/* the age of the batch */
 	uv_idle_t	 idle;		/* runs while there is something to decode */
 	int		 handles;	/* of these two, open */
@@ -144,6 +146,7 @@ on_open(void *arg, const struct batch_position *position, int64_t seq)
 	l->events_at = 0;
 	l->skip = position->events;
 	journal_reader_seek(l->reader, &position->journal);
+	novelty_forget(l->novelty);
 	batch_begin(l->filling, ++l->batch_number, position, seq);
 	if (is_beyond_journal(l, position, seq)) {
 		struct journal_position first = { journal_first_of_run(l->journal), 0 };
@@ -495,6 +498,7 @@ partition_ready(struct loader *l, struct peer *p, enum wait *wait)
 	if (peer_day_ready(p, day))
 		return true;
 	*wait = WAIT_STORE;
+	novelty_forget(l->novelty);	/* the partition may have been dropped, with what was new in it */
 	if (store_is_ready(l->store))
 		store_ensure_partition(l->store, p, day);
 	return false;
@@ -871,9 +875,10 @@ loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config 
 	l->journaled_us = l->last_us = l->waiting_us = MESSAGE_NO_NUMBER;
 	l->decoder = decoder_new();
 	l->peers = peers_new();
+	l->novelty = l->batches[0].novelty = l->batches[1].novelty = novelty_new();
 	l->reader = journal_reader_new(journal, config->spool);
-	if (l->decoder == NULL || l->peers == NULL || l->reader == NULL || uv_timer_init(loop, &l->timer) != 0 ||
-	    uv_idle_init(loop, &l->idle) != 0 || (l->store = store_new(loop, &store)) == NULL)
+	if (l->decoder == NULL || l->peers == NULL || l->novelty == NULL || l->reader == NULL ||
+	    uv_timer_init(loop, &l->timer) != 0 || uv_idle_init(loop, &l->idle) != 0 || (l->store = store_new(loop, &store)) == NULL)
 		goto failed;
 	l->timer.data = l->idle.data = l;
 	l->handles = 2;
@@ -935,6 +940,7 @@ loader_free(struct loader *l)
 	journal_reader_free(l->reader);
 	decoder_free(l->decoder);
 	peers_free(l->peers);
+	novelty_free(l->novelty);
 	free(l);
 }
 

@@ -1,27 +1,33 @@
--- hunts-day.sql - one made-up day for test/bench/hunts: psql -v events=N -v peers=N -v day=YYYY-MM-DD
--- Skewed as real days are: most events are of a fifth of the prefixes and repeat a path that the peer had
--- before; one prefix in 200 has two origins.
+-- hunts-day.sql - one made-up day of one peer for test/bench/hunts:
+-- psql -v peer=N -v events=N -v universe=N -v day=YYYY-MM-DD -v fresh=0|1
+--
+-- Skewed as real days are: most events are of a fifth of the prefixes (universe: how many there are), and repeat a path
+-- that the peer had before; an origin has 13 prefixes.  Of 20 million events of 20 peers, a tenth have a pair of peer and path that
+-- none before them had, as it is within 44 s of rrc00 in 2019 (test/data).  One prefix in 200 has two origins.  fresh: some
+-- prefixes, and some providers of origins, are only there on this day.
 \set ON_ERROR_STOP 1
 SET timezone = 'UTC';
 SET client_min_messages = warning;
-SELECT setseed(0.5) \g /dev/null
-SELECT count(bgp.ensure_partition(bgp.ensure_peer('bench', inet '192.0.2.0' + i, 2000 + i, '192.0.2.254', 64512, now()), :'day'))
-FROM generate_series(1, :peers) i \g /dev/null
--- prefixes: one in twenty events; an origin has a few of them, and one or two providers
-INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path, origin_asn, origin, next_hop, med, communities, atomic_aggregate)
-SELECT :'day'::timestamptz + make_interval(secs => 86399.0 * n / :events), n, p.peer_id,
-    CASE WHEN w THEN 'W' ELSE 'A' END::"char", prefix,
-    CASE WHEN NOT w THEN CASE WHEN prepends > 7 THEN ARRAY[p.peer_asn, tier1, provider, origin, origin, origin] ELSE ARRAY[p.peer_asn, tier1, provider, origin] END END,
-    CASE WHEN NOT w THEN origin END, CASE WHEN NOT w THEN 'i' END::"char", CASE WHEN NOT w THEN p.peer_address END,
-    CASE WHEN NOT w THEN 10 END,
-    CASE WHEN NOT w THEN ARRAY[p.peer_asn || ':' || 100 + tier1 % 7, tier1 || ':' || 2000 + provider % 50, tier1 || ':' || 3 + origin % 9] END,
-    CASE WHEN NOT w THEN false END
-FROM (SELECT n, 1 + n % :peers AS nth, CASE WHEN random() < 0.85 THEN (power(random(), 3) * greatest(:events / 100, 200))::int
-    ELSE (random() * greatest(:events / 20, 1000))::int END AS number, random() < 0.1 AS w, random() AS r1, random() AS r2, random() AS r3
-    FROM generate_series(0, :events - 1) n) a
-CROSS JOIN LATERAL (SELECT set_masklen(inet '1.0.0.0' + (number % 8000000) * 256::bigint, 24)::cidr AS prefix,
-    (20000 + number / 4 + CASE WHEN number % 200 = 7 AND r3 < 0.3 THEN 7 ELSE 0 END)::bigint AS origin) b
-CROSS JOIN LATERAL (SELECT (1000 + (origin * 7 + (power(r2, 4) * 3)::int) % 4000)::bigint AS provider,
-    (100 + (origin + nth + (power(r1, 4) * 4)::int) % 14)::bigint AS tier1, origin % 10 AS prepends) c
-JOIN (SELECT *, row_number() OVER (ORDER BY peer_id) AS number FROM bgp.peer WHERE collector = 'bench') p ON p.number = nth;
-ANALYZE bgp.route_event;
+SELECT setseed(:peer / 1000.0) \g /dev/null
+SELECT bgp.ensure_peer('bench', inet '192.0.2.0' + :peer, 2000 + :peer, '192.0.2.254', 64512, now()) AS peer_id \gset
+SELECT bgp.ensure_partition(:peer_id, :'day') \g /dev/null
+INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path, origin_asn, origin, next_hop, med, communities, atomic_aggregate, repeated)
+SELECT :'day'::timestamptz + make_interval(secs => 86399.0 * n / :events), n * 1000 + :peer, :peer_id, kind, prefix, path, origin_asn, origin, next_hop, med,
+    communities, atomic_aggregate, CASE WHEN kind = 'A' AND row_number() OVER (PARTITION BY path, communities ORDER BY n) > 1 THEN true END
+FROM (
+	SELECT n, CASE WHEN w THEN 'W' ELSE 'A' END::"char" AS kind, prefix,
+	    CASE WHEN NOT w THEN ARRAY[2000 + :peer, tier1] || CASE WHEN provider % 5 < 3 THEN ARRAY[300 + (provider * 3 + tier1) % 40] ELSE '{}' END || provider
+		|| CASE WHEN origin % 10 > 8 THEN ARRAY[origin, origin, origin] ELSE ARRAY[origin] END END AS path,
+	    CASE WHEN NOT w THEN origin END AS origin_asn, CASE WHEN NOT w THEN 'i' END::"char" AS origin, CASE WHEN NOT w THEN inet '192.0.2.0' + :peer END AS next_hop,
+	    CASE WHEN NOT w THEN 10 END AS med,
+	    CASE WHEN NOT w THEN ARRAY[2000 + :peer || ':' || 100 + tier1 % 7, tier1 || ':' || 2000 + provider % 50, tier1 || ':' || 3 + origin % 9, provider || ':100'] END AS communities,
+	    CASE WHEN NOT w THEN false END AS atomic_aggregate
+	FROM (SELECT n, CASE WHEN random() < 0.9 THEN (power(random(), 3) * (:universe / 5))::int ELSE (random() * (:universe + :fresh * :universe / 500))::int END AS number,
+		random() < 0.1 AS w, random() AS r1, random() AS r2, random() AS r3
+	    FROM generate_series(0, :events - 1) n) a
+	CROSS JOIN LATERAL (SELECT set_masklen(inet '1.0.0.0' + (number % 8000000) * 256::bigint, 24)::cidr AS prefix,
+	    (20000 + number / 13 + CASE WHEN number % 200 = 7 AND r3 < 0.3 THEN 7 ELSE 0 END)::bigint AS origin) b
+	CROSS JOIN LATERAL (SELECT CASE WHEN :fresh = 1 AND origin % 500 = 3 AND r3 < 0.1 THEN 9000
+	    ELSE 1000 + (origin * 7 + CASE WHEN r2 < 0.8 OR origin % 3 > 0 THEN 0 ELSE 1 END) % 4000 END::bigint AS provider) c
+	CROSS JOIN LATERAL (SELECT 100 + (provider + :peer + CASE WHEN r1 < 0.92 THEN 0 ELSE 1 END) % 14 AS tier1) d) r
+ORDER BY n;

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 
 #include "batch.h"
+#include "novelty.h"
 #include "peer.h"
 #include "unit.h"
 
@@ -142,7 +143,7 @@ add_field(struct text *t, struct reader *r, char type)
 }
 
 static const char *const types[BATCH_TABLES] = {
-	[BATCH_ROUTES] = "4T8bcC8ttljI888cbpsssttj",
+	[BATCH_ROUTES] = "4T8bbcC8ttljI888cbptssstj",
 	[BATCH_SESSIONS] = "T84tttj",
 	[BATCH_ERRORS] = "T8ttt",
 	[BATCH_GAPS] = "tTT88t4",
@@ -257,14 +258,13 @@ test_routes(void **state)
 	r.nlri = "{\"string\":\"\xc3\xa9\"}";
 	batch_route(&b, INT64_C(946684800000000), 1, false, &r);
 	check_table("routes", &b, BATCH_ROUTES,
-	    "7|1700000000123456|101|~|A|10.0.0.0/8|~|~|~|~|~|192.0.2.9/32|4294967295|0|4294967295|?|true|{64500,4294967295,0}|"
-	    "{0:0,65535:65281}|{4294967295:1:4294967295}|{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|"
-	    "64500 4294967295 {0}|{\"otc\":65001}\n"
-	    "7|1700000000123456|102|true|A|2001:db8::/32|4294967295|ipv6 mpls-vpn|65001:100|{16,1048575}|~|2001:db8::1/128|4294967295|0|"
-	    "4294967295|?|true|{64500,4294967295,0}|{0:0,65535:65281}|{4294967295:1:4294967295}|"
-	    "{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|64500 4294967295 {0}|{\"otc\":65001}\n"
-	    "2147483647|0|103|~|W|0.0.0.0/0|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~\n"
-	    "1|946684800000000|104|~|A|~|~|ipv4 flow|~|~|{\"string\":\"\xc3\xa9\"}|~|~|~|~|~|false|{}|~|~|~|~|~|~\n");
+	    "7|1700000000123456|101|~|~|A|10.0.0.0/8|~|~|~|~|~|192.0.2.9/32|4294967295|0|4294967295|?|true|{64500,4294967295,0}|"
+	    "64500 4294967295 {0}|{0:0,65535:65281}|{4294967295:1:4294967295}|{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|{\"otc\":65001}\n"
+	    "7|1700000000123456|102|true|~|A|2001:db8::/32|4294967295|ipv6 mpls-vpn|65001:100|{16,1048575}|~|2001:db8::1/128|4294967295|0|"
+	    "4294967295|?|true|{64500,4294967295,0}|64500 4294967295 {0}|{0:0,65535:65281}|{4294967295:1:4294967295}|"
+	    "{0xffffffffffffffff,target:65001:100}|4294967295:10.1.1.1|{\"otc\":65001}\n"
+	    "2147483647|0|103|~|~|W|0.0.0.0/0|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~|~\n"
+	    "1|946684800000000|104|~|~|A|~|~|ipv4 flow|~|~|{\"string\":\"\xc3\xa9\"}|~|~|~|~|~|false|{}|~|~|~|~|~|~\n");
 	assert_int_equal(b.seq, 104);
 	assert_int_equal(batch_rows(&b), 4);
 	assert_false(batch_is_empty(&b));
@@ -290,11 +290,121 @@ test_next_message(void **state)
 		a.med = 2;
 		batch_route(&b, 0, 1, false, &r);
 		check_table("next message", &b, BATCH_ROUTES,
-		    "1|0|1|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
-		    "1|0|2|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
-		    "1|0|3|~|A|10.0.0.0/8|~|~|~|~|~|~|~|2|~|~|false|{}|~|~|~|~|~|~\n");
+		    "1|0|1|~|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
+		    "1|0|2|~|~|A|10.0.0.0/8|~|~|~|~|~|~|~|1|~|~|false|{}|~|~|~|~|~|~\n"
+		    "1|0|3|~|~|A|10.0.0.0/8|~|~|~|~|~|~|~|2|~|~|false|{}|~|~|~|~|~|~\n");
 	}
 	batch_free(&b);
+}
+
+/* "repeated" of the rows, in order: t or - for NULL */
+static void
+check_repeated(const struct batch *b, const char *wanted)
+{
+	char *text = copy_text(b, BATCH_ROUTES), *line, *rest = text, got[64];
+	size_t n = 0;
+
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+		char *field = NULL;
+		int i;
+
+		for (i = 0; i < 5; i++)
+			field = strsep(&line, "|");
+		got[n++] = strcmp(field, "true") == 0 ? 't' : '-';
+	}
+	got[n] = '\0';
+	free(text);
+	assert_string_equal(got, wanted);
+}
+
+/* a row says whether the same peer had the same path and communities before on the same day */
+static void
+test_repeated(void **state)
+{
+	static const uint32_t path[] = { 64500, 64501 }, other_path[] = { 64500, 64502 };
+	static const struct community communities[] = { { 64500, 1 } };
+	static const struct large_community large[] = { { 64500, { 1, 2 } } };
+	const int64_t day = INT64_C(86400000000);
+	struct attributes a = NO_ATTRIBUTES, b = NO_ATTRIBUTES, set = NO_ATTRIBUTES, tagged = NO_ATTRIBUTES, large_tagged = NO_ATTRIBUTES;
+	struct attributes *const all[] = { &a, &b, &set, &tagged, &large_tagged };
+	struct batch batch = { 0 };
+	struct route r = route("10.0.0.0/8", NULL, NULL), other = route("10.0.0.0/9", NULL, NULL);
+	size_t i;
+	int round;
+
+	(void)state;
+	batch.novelty = novelty_new();
+	assert_non_null(batch.novelty);
+	for (i = 0; i < 5; i++) {
+		all[i]->path = i == 1 ? other_path : path;
+		all[i]->path_length = 2;
+	}
+	set.as_path = "64500 {64501}";
+	tagged.communities = communities;
+	tagged.communities_count = 1;
+	large_tagged.large = large;
+	large_tagged.large_count = 1;
+	for (round = 0; round < 2; round++) {
+		batch_begin(&batch, 1, &nowhere, 0);
+		for (i = 0; i < 5; i++) {
+			r.attributes = other.attributes = all[i];
+			r.announce = other.announce = true;
+			batch_next_message(&batch);
+			batch_route(&batch, day, 1, false, &r);
+			batch_route(&batch, day, 1, false, &other);
+			all[i]->med = round + 1;	/* what else there is does not count */
+		}
+		check_repeated(&batch, round == 0 ? "-t-t-t-t-t" : "tttttttttt");
+	}
+	/* another family */
+	batch_begin(&batch, 2, &nowhere, 0);
+	batch_next_message(&batch);
+	for (i = 0; i < 6; i++) {
+		struct route families[3] = { r, route("2001:db8::/32", NULL, &a), r };
+
+		families[0].attributes = &a;
+		families[2].attributes = &a;
+		families[2].family = "ipv4 multicast";
+		batch_route(&batch, day, 1, false, &families[i % 3]);
+	}
+	check_repeated(&batch, "t--ttt");
+	/* another peer, another day, and what was forgotten */
+	batch_begin(&batch, 2, &nowhere, 0);
+	for (i = 0; i < 8; i++) {
+		batch_next_message(&batch);
+		if (i == 6)
+			novelty_forget(batch.novelty);
+		r.attributes = &a;
+		batch_route(&batch, i < 2 ? day : i < 4 ? 2 * day - 1 : 2 * day, i < 2 ? 2 : 1, false, &r);
+		r.attributes = NULL;
+		r.announce = false;
+		batch_route(&batch, day, 1, false, &r);
+		r.announce = true;
+	}
+	check_repeated(&batch, "--t-t-t---t---t-");
+	novelty_free(batch.novelty);
+	batch_free(&batch);
+}
+
+/* what does not fit is forgotten, that of longest ago first, and never the other way round */
+static void
+test_novelty_full(void **state)
+{
+	struct novelty *n = novelty_new();
+	const uint32_t count = 3000000;
+	uint32_t i, known = 0;
+
+	(void)state;
+	assert_non_null(n);
+	for (i = 0; i < count; i++) {
+		assert_false(novelty_is_known(n, 1, 0, NULL, 4, &i, sizeof(i)));
+		if (i % 1000 == 0)
+			assert_true(novelty_is_known(n, 1, 0, NULL, 4, &i, sizeof(i)));
+	}
+	for (i = count - 1000000; i < count; i++)
+		known += novelty_is_known(n, 1, 0, NULL, 4, &i, sizeof(i));
+	assert_in_range(known, 950000, 1000000);
+	novelty_free(n);
 }
 
 /* what cannot be stored as text is written as \xNN, and no more than 64 KiB of a line is kept */
@@ -469,7 +579,7 @@ test_random(void **state)
 		a.communities = communities;
 		a.communities_count = (size_t)(rand() % (rand() % 10 == 0 ? 300 : 3));
 		a.med = rand() % 3 == 0 ? MESSAGE_NO_NUMBER : (int64_t)(uint32_t)rand();
-		text_addf(&wanted, "1|5|%d|~|A|%s|~|~|~|~|~|", i + 1, inet_prefix_text(text, &r.prefix));
+		text_addf(&wanted, "1|5|%d|~|~|A|%s|~|~|~|~|~|", i + 1, inet_prefix_text(text, &r.prefix));
 		text_addf(&wanted, "%s/%d|~|", inet_address_text(text, &r.next_hop), r.next_hop.bits);
 		if (a.med == MESSAGE_NO_NUMBER)
 			text_addf(&wanted, "~|~|~|false|{");
@@ -479,12 +589,12 @@ test_random(void **state)
 			path[n] = (uint32_t)rand() * 2 + 1;
 			text_addf(&wanted, "%s%" PRIu32, n > 0 ? "," : "", path[n]);
 		}
-		text_addf(&wanted, "}|%s", a.communities_count == 0 ? "~" : "{");
+		text_addf(&wanted, "}|~|%s", a.communities_count == 0 ? "~" : "{");
 		for (n = 0; n < a.communities_count; n++) {
 			communities[n] = (struct community){ (uint32_t)rand() % 65536, (uint32_t)rand() % 65536 };
 			text_addf(&wanted, "%s%" PRIu32 ":%" PRIu32, n > 0 ? "," : "", communities[n].asn, communities[n].value);
 		}
-		text_addf(&wanted, "%s|~|~|~|~|~\n", a.communities_count == 0 ? "" : "}");
+		text_addf(&wanted, "%s|~|~|~|~\n", a.communities_count == 0 ? "" : "}");
 		batch_next_message(&b);
 		batch_route(&b, 5, 1, false, &r);
 	}
@@ -500,6 +610,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_statements), cmocka_unit_test(test_routes), cmocka_unit_test(test_next_message),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_novelty_full),
 		cmocka_unit_test(test_errors), cmocka_unit_test(test_sessions_and_gaps), cmocka_unit_test(test_peers),
 		cmocka_unit_test(test_peer_rows), cmocka_unit_test(test_random),
 	};

@@ -1,0 +1,79 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <xxhash.h>
+
+#include "novelty.h"
+
+#define DAY_US		INT64_C(86400000000)
+#define SECRET_BYTES	192	/* XXH3's default; at least XXH3_SECRET_SIZE_MIN */
+#define WAYS		8	/* one cache line */
+#define SETS		((size_t)1 << 18)	/* 16 MiB: two million paths, of twenty full tables */
+
+struct novelty {
+	unsigned char	 secret[SECRET_BYTES];
+	uint64_t	(*sets)[WAYS];	/* hashes, 0: none; the one used last is first */
+	bool		 is_empty;
+};
+
+struct novelty *
+novelty_new(void)
+{
+	struct novelty *n = calloc(1, sizeof(*n));
+
+	if (n == NULL || getrandom(n->secret, sizeof(n->secret), 0) != (ssize_t)sizeof(n->secret) ||
+	    (n->sets = calloc(SETS, sizeof(*n->sets))) == NULL) {
+		free(n);
+		return NULL;
+	}
+	n->is_empty = true;
+	return n;
+}
+
+void
+novelty_free(struct novelty *n)
+{
+	if (n == NULL)
+		return;
+	free(n->sets);
+	free(n);
+}
+
+void
+novelty_forget(struct novelty *n)
+{
+	if (!n->is_empty)
+		memset(n->sets, 0, SETS * sizeof(*n->sets));
+	n->is_empty = true;
+}
+
+static uint64_t
+hash(const struct novelty *n, const void *data, size_t length)
+{
+	return XXH3_64bits_withSecret(data, length, n->secret, sizeof(n->secret));
+}
+
+bool
+novelty_is_known(struct novelty *n, int32_t peer_id, int64_t time_us, const char *family, int version,
+    const void *data, size_t length)
+{
+	const uint64_t key[4] = { hash(n, data, length), family != NULL ? hash(n, family, strlen(family)) : (uint64_t)version,
+		(uint64_t)peer_id, (uint64_t)(time_us / DAY_US) };
+	uint64_t h = hash(n, key, sizeof(key)), *set = n->sets[h % SETS];
+	int i = 0;
+
+	if (h == 0)
+		h = 1;
+	while (i < WAYS - 1 && set[i] != h)
+		i++;
+	if (set[i] == h) {
+		memmove(set + 1, set, (size_t)i * sizeof(*set));
+		set[0] = h;
+		return true;
+	}
+	memmove(set + 1, set, (WAYS - 1) * sizeof(*set));
+	set[0] = h;
+	n->is_empty = false;
+	return false;
+}
