@@ -18,11 +18,17 @@
 -- what the questions are about; routes with a route distinguisher are not looked at).  Rows come sorted by first_seen.  hunt.updates gives more of the
 -- updates behind a row.
 --
--- How they are made: a query is put together with the time range as constants, so that it reads
--- the leafs of that range only; each leaf is aggregated by hash by itself (partitionwise, in
--- parallel where the server may), and only what is suspect is looked at more closely.
+-- How they are made: what may be suspect at all is found first, by as little as will do: prefixes and
+-- origins by the index of whole leafs alone (hunt.pairs), paths and communities by the announcements that have new ones
+-- (hunt.novel_clause).  Only then the updates are read that show it, by queries put together with the time
+-- range as constants, so that they read the leafs of that range only.
 
 CREATE SCHEMA IF NOT EXISTS hunt;
+
+-- what earlier versions had
+DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
+    hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
+    hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]);
 
 -- --- how the queries are put together ------------------------------------------------------------
 
@@ -63,6 +69,11 @@ $$;
 COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
+-- hunt.part_of_day: a range that is less than this part of its days is read by time; for others, all of the days is looked at for suspects, which is
+-- faster by index
+CREATE OR REPLACE FUNCTION hunt.part_of_day() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 8';
+COMMENT ON FUNCTION hunt.part_of_day() IS 'for the hunts: ranges of less than this part of their days are read by time';
+
 -- hunt.novel_clause: FROM and WHERE of announcements e that, together, have every path and every set of communities that the announcements
 -- of a range have, at each peer: most of the others repeat them (016).  They may lie outside of the range, on its days: to find what is suspect at all.  within, or a range that is a small part of its days: the announcements of the range themselves.
 CREATE OR REPLACE FUNCTION hunt.novel_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text, asn bigint DEFAULT NULL)
@@ -72,7 +83,7 @@ DECLARE
 	days_from	timestamptz := date_trunc('day', since);
 	days_to	timestamptz := CASE WHEN until > date_trunc('day', until) THEN date_trunc('day', until) + interval '1 day' ELSE until END;
 BEGIN
-	IF within IS NOT NULL OR CASE WHEN isfinite(since) AND isfinite(until) THEN (until - since) * 8 < days_to - days_from END THEN
+	IF within IS NOT NULL OR (CASE WHEN isfinite(since) AND isfinite(until) THEN (until - since) * hunt.part_of_day() < days_to - days_from END) THEN
 		RETURN hunt.log_clause(since, until, within, peer_ids, family, asn) || $q$ AND e.kind = 'A'$q$;
 	END IF;
 	RETURN hunt.log_clause(days_from, days_to, NULL, peer_ids, family, asn) || $q$ AND e.kind = 'A' AND e.repeated IS NOT TRUE$q$;
@@ -130,12 +141,19 @@ $$;
 COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
 
 -- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
--- nested loop over two such sets does not end; otherwise few rows are looked up by index.  (Each hunt has enable_nestloop as a setting of its own,
--- so that this ends with it.)
-CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT pg_catalog.set_config('enable_nestloop', CASE WHEN $1 THEN 'off' ELSE 'on' END, true)
+-- nested loop over two such sets does not end; otherwise few rows are looked up by index.  sorted: leafs are read in the order of their index on prefix
+-- and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  (The hunts have these settings as their own, so
+-- that this ends with them.)
+CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	PERFORM pg_catalog.set_config(s.name, s.value, true) FROM (VALUES
+	    ('enable_nestloop', CASE WHEN wide AND NOT sorted THEN 'off' ELSE 'on' END),
+	    ('enable_hashagg', CASE WHEN sorted THEN 'off' ELSE 'on' END),
+	    ('random_page_cost', CASE WHEN sorted THEN '1' ELSE '1.5' END),
+	    ('min_parallel_index_scan_size', CASE WHEN sorted THEN '1TB' ELSE '512kB' END)) s (name, value);
+END
 $$;
-COMMENT ON FUNCTION hunt.plan_for(boolean) IS 'for the hunts: whether what is joined next may be large';
+COMMENT ON FUNCTION hunt.plan_for(boolean, boolean) IS 'for the hunts: whether what is joined next may be large, or is merged in the order of prefixes';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
 -- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
@@ -182,20 +200,111 @@ $$;
 COMMENT ON FUNCTION hunt.updates(cidr, timestamptz, timestamptz, bigint, int[], int) IS
     'updates of exactly this prefix in a range, the first of them, at most 100; those that give the origin, if one is asked for';
 
--- hunt.contested: the prefixes that have more than one origin, as a query of one array.  per_peer: at one and the same peer.
-CREATE OR REPLACE FUNCTION hunt.contested(log text, before text, per_peer boolean) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT format($q$
-		SELECT coalesce(array_agg(DISTINCT c.prefix), '{}') FROM (
-			SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most
-				FROM %s AND e.kind = 'A' AND e.origin_asn IS NOT NULL
-				GROUP BY e.peer_id, e.prefix %s) s
-			GROUP BY %s HAVING min(s.least) <> max(s.most)) c$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.origin_asn, b.origin_asn FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
-	    CASE WHEN per_peer THEN 's.peer_id, s.prefix' ELSE 's.prefix' END)
+-- hunt.unicast: the condition on updates e of a leaf that they are of a family; NULL where that takes more than a look at the index on prefix
+CREATE OR REPLACE FUNCTION hunt.unicast(family text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN $1 IS NULL THEN 'e.prefix IS NOT NULL AND e.family IS NULL'
+	    WHEN $1 = 'ipv4 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
+	    WHEN $1 = 'ipv6 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6' END
 $$;
-COMMENT ON FUNCTION hunt.contested(text, text, boolean) IS 'for the hunts: prefixes that have more than one origin';
+COMMENT ON FUNCTION hunt.unicast(text) IS 'for the hunts: the condition that an update is of a family, IPv4 and IPv6 unicast if it is NULL';
+
+-- hunt.leafs: the leafs of a range, where what they have besides, of its first and last day, does no harm (more) or is nothing; NULL where they are not to be read
+-- whole: the range is a small part of its days, there are very many of them, or none.  days: of a peer, at most.
+CREATE OR REPLACE FUNCTION hunt.leafs(from_ts timestamptz, to_ts timestamptz, peer_ids int[], more boolean, OUT leafs regclass[], OUT days int)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+	day_from	date := CASE WHEN isfinite(from_ts) THEN (from_ts AT TIME ZONE 'UTC')::date ELSE '-infinity' END;
+	day_to	date := CASE WHEN isfinite(to_ts) THEN ((to_ts - interval '1 microsecond') AT TIME ZONE 'UTC')::date ELSE 'infinity' END;
+BEGIN
+	IF isfinite(from_ts) AND isfinite(to_ts) THEN
+		IF (to_ts - from_ts) * hunt.part_of_day() < (day_to - day_from + 1) * interval '1 day' THEN
+			RETURN;
+		END IF;
+	END IF;
+	IF more OR from_ts = date_trunc('day', from_ts) AND (to_ts = date_trunc('day', to_ts) OR to_ts >= now()) THEN
+		SELECT array_agg(p.leaf ORDER BY p.peer_id, p.day), count(DISTINCT p.day) INTO leafs, days FROM bgp.partition p
+		WHERE p.day BETWEEN day_from AND day_to AND p.peer_id = ANY (coalesce(peer_ids, ARRAY[p.peer_id]));
+		IF cardinality(leafs) > 500 THEN
+			leafs := NULL;
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.leafs(timestamptz, timestamptz, int[], boolean) IS 'for the hunts: the leafs of a range, if they may be read whole';
+
+-- hunt.cuts: prefixes that cut the table in four parts about as large, by the statistics of the largest of these leafs; '{}' if there are none
+CREATE OR REPLACE FUNCTION hunt.cuts(leafs regclass[]) RETURNS cidr[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT CASE WHEN cardinality(h.bounds) >= 8 THEN ARRAY[h.bounds[cardinality(h.bounds) / 4], h.bounds[cardinality(h.bounds) / 2],
+		h.bounds[cardinality(h.bounds) * 3 / 4]] END
+	    FROM (SELECT l, c.relname FROM unnest($1) l JOIN pg_class c ON c.oid = l ORDER BY c.reltuples DESC LIMIT 1) l
+	    JOIN pg_stats t ON t.schemaname = 'bgp' AND t.tablename = l.relname AND t.attname = 'prefix'
+	    CROSS JOIN LATERAL (SELECT t.histogram_bounds::text::cidr[] AS bounds) h), '{}')
+$$;
+COMMENT ON FUNCTION hunt.cuts(regclass[]) IS 'for the hunts: prefixes that cut the table in parts about as large';
+
+-- hunt.pairs: prefixes s.prefix and the origins s.origin_asn that they were announced with in a range, as a query; s.said is false for what was only
+-- there before.  result: what is made of the pairs of each prefix, a query with %s in the place of FROM's item; the default is each pair once.
+-- more: what else the days of the range have may be among the pairs, as it does no harm where only suspects are looked for: whole leafs are
+-- read by their index alone.  others: more pairs, a query of the three columns, by table (or with kept) if there are many; kept: also those of hunt.full_peers that were there
+-- before the range and are there now.
+CREATE OR REPLACE FUNCTION hunt.pairs(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], more boolean,
+    others text DEFAULT NULL, kept boolean DEFAULT false,
+    result text DEFAULT 'SELECT s.prefix, s.origin_asn FROM %s s GROUP BY s.prefix, s.origin_asn')
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+DECLARE
+	unicast	text := hunt.unicast(family);
+	leafs	regclass[];
+	sources	text[];
+	cuts	cidr[] := '{}';
+BEGIN
+	-- what is narrow is found by index, and what must be exact, by time
+	IF within IS NULL AND prefixes IS NULL AND unicast IS NOT NULL THEN
+		SELECT l.leafs INTO leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, more) l;
+	END IF;
+	IF leafs IS NOT NULL THEN
+		SELECT array_agg(format('SELECT e.prefix, e.origin_asn, true AS said FROM %s e WHERE %s AND e.origin_asn IS NOT NULL', l, unicast)) INTO sources FROM unnest(leafs) l;
+		IF (others IS NULL OR kept) AND cardinality(leafs) <= 100 THEN
+			cuts := hunt.cuts(leafs);
+		END IF;
+	ELSE
+		sources := ARRAY['SELECT e.prefix, e.origin_asn, true AS said FROM ' || hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => prefixes)
+		    || $q$ AND e.kind = 'A' AND e.origin_asn IS NOT NULL$q$];
+	END IF;
+	IF kept THEN
+		SELECT sources || array_agg(format('SELECT e.prefix, e.origin_asn, false FROM %s e WHERE e.since < %L AND e.origin_asn IS NOT NULL AND %s%s',
+		    to_regclass(format('bgp.rib_entry_%s', p.peer_id)), from_ts, coalesce(replace(unicast, 'e.family IS NULL', 'e.qualifier = '''''), format('e.qualifier = %L', family)),
+		    coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '') || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || hunt.one_of('e.prefix', prefixes)))
+		INTO sources FROM bgp.peer p WHERE p.peer_id = ANY (hunt.full_peers(peer_ids)) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL;
+	END IF;
+	IF others IS NOT NULL THEN
+		sources := sources || format('SELECT e.prefix, e.origin_asn, e.said FROM (%s) e WHERE e.origin_asn IS NOT NULL', others);
+	END IF;
+	RETURN (SELECT string_agg(format(replace(result, '%s', '%1$s'), '(' || b.source || ')'), ' UNION ALL ')
+	    FROM generate_series(0, cardinality(cuts)) n
+	    CROSS JOIN LATERAL (SELECT string_agg(u.source || coalesce(' AND e.prefix >= ' || quote_literal(cuts[n]), '') || coalesce(' AND e.prefix < ' || quote_literal(cuts[n + 1]), '')
+		|| ' GROUP BY 1, 2, 3', ' UNION ALL ') AS source FROM unnest(sources) u (source)) b);
+END
+$$;
+COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text) IS
+    'for the hunts: prefixes and their origins in a range';
+
+-- hunt.several_origins: those prefixes, '{}' for none
+CREATE OR REPLACE FUNCTION hunt.several_origins(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], before text DEFAULT NULL,
+    kept boolean DEFAULT false)
+RETURNS cidr[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	found	cidr[];
+BEGIN
+	PERFORM hunt.plan_for(within IS NULL AND prefixes IS NULL, within IS NULL AND prefixes IS NULL);
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT c.prefix), %L) FROM (%s) c', '{}',
+	    hunt.pairs(from_ts, to_ts, within, peer_ids, family, prefixes, true,
+		'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', kept,
+		'SELECT s.prefix FROM %s s GROUP BY s.prefix HAVING min(s.origin_asn) <> max(s.origin_asn)')) INTO found;
+	PERFORM hunt.plan_for(false);
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hunt.several_origins(timestamptz, timestamptz, cidr, int[], text, cidr[], text, boolean) IS 'for the hunts: prefixes that may have had more than one origin in a range';
 
 -- --- origins -----------------------------------------------------------------------------------------
 
@@ -213,11 +322,12 @@ BEGIN
 		mine := coalesce(mine, '{}');
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	IF standing IS NOT FALSE THEN
-		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
-	END IF;
-	EXECUTE hunt.contested(log, before, false) INTO mine;
+	before := hunt.standing(since, within, mine, peer_ids, family, standing);
+	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE AND before IS NULL);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	IF standing IS NOT FALSE AND before IS NULL THEN
+		before := hunt.kept(since, NULL, mine, hunt.full_peers(peer_ids), family);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -233,7 +343,7 @@ BEGIN
 		party AS (
 			SELECT o.prefix, jsonb_agg(jsonb_build_object('origin_asn', o.origin_asn, 'first_seen', o.first_ts, 'last_seen', o.last_ts,
 			    'peers', (SELECT count(DISTINCT i) FROM unnest(o.peer_ids) i)) ORDER BY o.first_ts, o.origin_asn) AS origins
-			FROM origin o GROUP BY o.prefix HAVING bool_or(o.said) OR %L)
+			FROM origin o GROUP BY o.prefix HAVING (bool_or(o.said) OR %L) AND count(*) > 1)
 		SELECT o.origin_asn AS suspect, o.prefix, o.first_ts, o.last_ts, o.peer_ids, o.events,
 		    jsonb_build_object('origins', p.origins) AS evidence
 		FROM origin o JOIN party p USING (prefix)$q$,
@@ -259,6 +369,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	log	text;
 	before	text;
+	is_kept	boolean;
 	mine	cidr[];
 	around	cidr[];
 	origins	jsonb[];
@@ -271,23 +382,17 @@ BEGIN
 	END IF;
 	-- what covers them is read as well, wherever it lies
 	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
-	log := hunt.log_clause(since, until, within, peer_ids, family, covering => true, prefixes => mine);
-	IF standing IS NOT FALSE THEN
-		before := coalesce(hunt.standing(since, within, mine, peer_ids, family, standing), hunt.kept(since, NULL, NULL, peer_ids, family));
-		IF mine IS NULL AND within IS NOT NULL THEN
-			before := before || ' UNION ALL ' || hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing);
-		END IF;
+	before := CASE WHEN standing IS NOT FALSE THEN hunt.standing(since, within, mine, peer_ids, family, standing) END;
+	is_kept := standing IS NOT FALSE AND before IS NULL;
+	IF mine IS NULL AND within IS NOT NULL THEN
+		before := concat_ws(' UNION ALL ', before, CASE WHEN standing IS NOT FALSE THEN hunt.standing(since, NULL, bgp.supernets(within), peer_ids, family, standing) END,
+		    format('SELECT e.prefix, e.origin_asn, e.peer_id, e.path_id, e.ts FROM %s AND e.kind = ''A''', hunt.log_clause(since, until, NULL, peer_ids, family, prefixes => bgp.supernets(within))));
 	END IF;
 	-- first only who announced what, and which of that lies inside of another's
-	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL);
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, mine IS NULL AND within IS NULL);
 	EXECUTE format($q$
-		WITH pair AS MATERIALIZED (
-			SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM (
-				SELECT e.prefix, e.origin_asn, true AS said FROM %1$s AND e.kind = 'A' AND e.origin_asn IS NOT NULL GROUP BY e.peer_id, e.prefix, e.origin_asn
-				%2$s) s
-			GROUP BY s.prefix, s.origin_asn),
-		known AS MATERIALIZED (
-			SELECT p.prefix, array_agg(p.origin_asn) AS origins, array_agg(p.origin_asn) FILTER (WHERE p.said) AS own, masklen(p.prefix) AS length, family(p.prefix) AS family FROM pair p GROUP BY p.prefix),
+		WITH known AS MATERIALIZED (
+			SELECT p.prefix, p.origins, p.own, masklen(p.prefix) AS length, family(p.prefix) AS family FROM (%1$s) p),
 		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
 		swept AS (
 			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
@@ -300,11 +405,12 @@ BEGIN
 			FROM swept s JOIN shortest USING (family)
 			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
-			WHERE s.covered AND s.own IS NOT NULL %3$s
+			WHERE s.covered AND s.own IS NOT NULL %2$s
 			ORDER BY s.prefix, c.length DESC)
 		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
-		FROM nearest n WHERE NOT n.own <@ n.origins$q$, log,
-	    coalesce('UNION ALL SELECT b.prefix, b.origin_asn, false FROM (' || before || ') b WHERE b.origin_asn IS NOT NULL', ''),
+		FROM nearest n WHERE NOT n.own <@ n.origins$q$,
+	    hunt.pairs(since, until, within, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(DISTINCT s.origin_asn) AS origins,'
+		' array_agg(DISTINCT s.origin_asn) FILTER (WHERE s.said) AS own FROM %s s GROUP BY s.prefix'),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
 	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
@@ -348,7 +454,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	EXECUTE hunt.contested(log, before, true) INTO mine;
+	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
@@ -386,7 +492,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
-	EXECUTE hunt.contested(log, before, false) INTO mine;
+	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
@@ -740,11 +846,9 @@ BEGIN
 		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
 	END IF;
 	-- (a cidr is compared with the VRPs of each length that there is)
-	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL, asn IS NULL AND within IS NULL);
 	EXECUTE format($q$
-		WITH pair AS MATERIALIZED (
-			SELECT DISTINCT s.prefix, s.origin_asn FROM (
-				SELECT e.prefix, e.origin_asn FROM %s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.origin_asn) s),
+		WITH pair AS MATERIALIZED (%s),
 		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2),
 		covering AS (
 			SELECT p.prefix, v.asn, v.max_length
@@ -759,7 +863,11 @@ BEGIN
 			GROUP BY r.prefix, r.origin_asn
 			HAVING NOT coalesce(bool_or(c.asn = r.origin_asn AND c.asn <> 0 AND masklen(r.prefix) <= c.max_length), false))
 		SELECT coalesce(array_agg(j.prefix), '{}'), coalesce(array_agg(j.origin_asn), '{}'),
-		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$, log) INTO mine, origins, cases;
+		    coalesce(array_agg(jsonb_build_object('rpki_status', j.status, 'vrps', j.vrps)), '{}') FROM judged j$q$,
+	    CASE WHEN asn IS NOT NULL THEN format('SELECT DISTINCT e.prefix, e.origin_asn FROM %s AND e.kind = ''A''', log)
+	    -- (those without an origin apart)
+	    ELSE hunt.pairs(since, until, within, peer_ids, family, NULL, true) || format(' UNION ALL SELECT DISTINCT e.prefix, NULL::bigint FROM %s AND e.kind = ''A'' AND e.origin_asn IS NULL', log) END)
+	INTO mine, origins, cases;
 	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
@@ -867,9 +975,22 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	mine	cidr[];
 	log	text;
+	leafs	regclass[];
+	days	int;
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	-- whatever has no origin may be a withdrawal
+	IF within IS NULL AND mine IS NULL AND hunt.unicast(family) IS NOT NULL THEN
+		SELECT l.leafs, l.days INTO leafs, days FROM hunt.leafs(since, until, peer_ids, true) l;
+		IF leafs IS NOT NULL THEN
+			PERFORM hunt.plan_for(true, true);
+			EXECUTE (SELECT format('SELECT coalesce(array_agg(DISTINCT s.prefix), %L) FROM (%s) s', '{}', string_agg(format(
+			    'SELECT e.prefix FROM %s e WHERE %s AND e.origin_asn IS NULL GROUP BY e.prefix HAVING count(*) >= %s', l, hunt.unicast(family), ceil(times::numeric / days)), ' UNION ALL '))
+			    FROM unnest(leafs) l) INTO mine;
+			PERFORM hunt.plan_for(false);
+		END IF;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -1051,7 +1172,7 @@ BEGIN
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH bucket AS MATERIALIZED (
 			SELECT b.peer_id, b.kind, b.n, b.first_ts, b.last_ts, b.events
-			FROM (SELECT e.peer_id, e.kind, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			FROM (SELECT e.peer_id, e.kind, date_bin(make_interval(secs => %2$s), e.ts, to_timestamp(0)) AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
 			    FROM %1$s AND e.refreshed IS NOT TRUE GROUP BY e.peer_id, e.kind, n) b),
 		-- quiet buckets are not there: the median is over all of the range that the peer could fill
 		usual AS (
@@ -1088,7 +1209,7 @@ BEGIN
 	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH bucket AS (
-			SELECT e.peer_id, floor(extract(epoch FROM e.ts)::float8 / %2$s)::bigint AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
+			SELECT e.peer_id, date_bin(make_interval(secs => %2$s), e.ts, to_timestamp(0)) AS n, min(e.ts) AS first_ts, max(e.ts) AS last_ts, count(*) AS events
 			FROM %1$s GROUP BY e.peer_id, n),
 		-- what the session itself said is a sign of life as well, and going down explains silence
 		sign AS (

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS hunt.day_origin (
 	prefix		cidr NOT NULL,
 	peer_ids	int[] NOT NULL
 ) PARTITION BY RANGE (day);
-CREATE INDEX IF NOT EXISTS day_origin_prefix ON hunt.day_origin (prefix);
+CREATE INDEX IF NOT EXISTS day_origin_pair ON hunt.day_origin (prefix, origin_asn);
+DROP INDEX IF EXISTS hunt.day_origin_prefix;
 CREATE INDEX IF NOT EXISTS day_origin_origin_asn ON hunt.day_origin (origin_asn);
 COMMENT ON TABLE hunt.day_origin IS 'unicast prefixes and who originated them, a row per UTC day; a partition each';
 COMMENT ON COLUMN hunt.day_origin.events IS 'announcements; answers to a route refresh are not counted';
@@ -232,6 +233,14 @@ $$;
 COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[]) IS
     'for the hunts: days of a range that have a summary, and what is left of it to be read from the log';
 
+-- hunt.summary_days: the rows of summaries
+CREATE OR REPLACE FUNCTION hunt.summary_days(what text, days date[], within cidr, prefixes cidr[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('SELECT * FROM hunt.%I s WHERE s.day = ANY (%L::date[])', 'day_' || what, coalesce(days, '{}'))
+	    || CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '') || hunt.one_of('s.prefix', prefixes) END
+$$;
+COMMENT ON FUNCTION hunt.summary_days(text, date[], cidr, cidr[]) IS 'for the hunts: the summaries of days';
+
 -- hunt.summary_source: origins, links or communities of a range, as a query of hunt.summary_query's columns: from the summary for
 -- each whole day that has a complete one, else from the log; the same thing comes once per such part.  filter: more conditions on updates e of the log.
 CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[], filter text DEFAULT '')
@@ -246,14 +255,6 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 $$;
 COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
-
--- hunt.summary_days: the rows of summaries
-CREATE OR REPLACE FUNCTION hunt.summary_days(what text, days date[], within cidr, prefixes cidr[]) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT format('SELECT * FROM hunt.%I s WHERE s.day = ANY (%L::date[])', 'day_' || what, coalesce(days, '{}'))
-	    || CASE WHEN what <> 'origin' THEN '' ELSE coalesce(' AND s.prefix <<= ' || quote_literal(within), '') || hunt.one_of('s.prefix', prefixes) END
-$$;
-COMMENT ON FUNCTION hunt.summary_days(text, date[], cidr, cidr[]) IS 'for the hunts: the summaries of days';
 
 -- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin, path; path NULL where it
 -- comes from a summary), or (community), which may have the same several times.  more: what else the days of the range have may be among it, which
@@ -278,7 +279,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 			    FROM %s AND (e.communities IS NOT NULL OR e.large_communities IS NOT NULL)%s) s CROSS JOIN LATERAL unnest(s.communities) u (community)$q$,
 			c.clause, CASE WHEN n.novel THEN '' ELSE ' GROUP BY e.peer_id, e.communities, e.large_communities' END) END
 		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)
-		CROSS JOIN LATERAL (SELECT (more OR l.log_from = date_trunc('day', l.log_from) AND l.log_to = date_trunc('day', l.log_to)) AND within IS NULL AND prefixes IS NULL AS novel) n
+		CROSS JOIN LATERAL (SELECT (more OR l.log_from = date_trunc('day', l.log_from) AND (l.log_to = date_trunc('day', l.log_to) OR l.log_to >= now())) AND within IS NULL AND prefixes IS NULL AS novel) n
 		CROSS JOIN LATERAL (SELECT CASE WHEN n.novel THEN hunt.novel_clause(l.log_from, l.log_to, NULL, peer_ids, NULL)
 		    ELSE hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes) || ' AND e.kind = ''A''' END AS clause) c) q
 $$;
@@ -292,6 +293,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    hunt.summary_source('origin', since, until, NULL, within, prefixes), hunt.kept(until, within, prefixes, NULL, NULL))
 $$;
 COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS 'for the hunts: prefixes and origins before a moment';
+
+-- hunt.prefixes_by_pairs: the prefixes that result (as hunt.pairs has it) makes of the pairs of a range, said, and of those known since known_from
+CREATE OR REPLACE FUNCTION hunt.prefixes_by_pairs(known_from timestamptz, from_ts timestamptz, to_ts timestamptz, peer_ids int[], result text) RETURNS cidr[]
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	part	record := hunt.summary_parts(from_ts, to_ts, peer_ids);
+	found	cidr[];
+BEGIN
+	PERFORM hunt.plan_for(true, true);
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT p.prefix), %L) FROM (%s) p (prefix)', '{}', hunt.pairs(coalesce(part.log_from[1], from_ts),
+	    coalesce(part.log_to[cardinality(part.log_to)], from_ts), NULL, peer_ids, NULL, NULL, true,
+	    format('SELECT k.prefix, k.origin_asn, false AS said FROM (%s) k UNION ALL SELECT d.prefix, d.origin_asn, true FROM (%s) d',
+		hunt.summary_keys('origin', known_from, from_ts, NULL, NULL, NULL, false), hunt.summary_days('origin', part.days, NULL, NULL)),
+	    true, result)) INTO found;
+	PERFORM hunt.plan_for(false);
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hunt.prefixes_by_pairs(timestamptz, timestamptz, timestamptz, int[], text) IS
+    'for the hunts: prefixes found by the origins that they have in a range and had before';
+
+-- hunt.never_before: what hunt.pairs is to make of its pairs: the prefixes that are new
+CREATE OR REPLACE FUNCTION hunt.never_before() RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT 'SELECT s.prefix FROM %s s GROUP BY s.prefix HAVING bool_and(s.said)'
+$$;
+COMMENT ON FUNCTION hunt.never_before() IS 'for the hunts: prefixes that were not there before';
 
 -- hunt.history: how much there is before a moment.  from_ts NULL: nothing.  peer_ids: the peers of which there is something.
 CREATE OR REPLACE FUNCTION hunt.history(at timestamptz, asked interval, OUT from_ts timestamptz, OUT peer_ids int[], OUT note text)
@@ -348,7 +375,10 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
-	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
+	IF asn IS NULL AND within IS NULL THEN
+		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, 'SELECT p.prefix FROM (SELECT s.prefix, s.origin_asn, bool_and(s.said) AS is_new'
+		    ' FROM %s s GROUP BY s.prefix, s.origin_asn) p GROUP BY p.prefix HAVING bool_or(p.is_new) AND NOT bool_and(p.is_new)');
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -389,7 +419,10 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = %L',
 		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
 	END IF;
-	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
+	IF asn IS NULL AND within IS NULL AND what = 'prefix' THEN
+		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, hunt.never_before());
+	END IF;
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
 		new AS (
@@ -418,6 +451,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	h	record;
 	mine	cidr[];
+	around	cidr[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(since, history);
 	IF h.from_ts IS NULL THEN
@@ -425,10 +459,12 @@ BEGIN
 	END IF;
 	-- what may be new, and all that may cover it: a few prefixes to ask history for
 	IF asn IS NOT NULL OR within IS NOT NULL THEN
-		EXECUTE format('SELECT coalesce(array_agg(DISTINCT c), ''{}'') FROM (SELECT DISTINCT s.prefix FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)) p,'
-		    ' unnest(bgp.supernets(p.prefix)) c', hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)',
+		    hunt.summary_source('origin', since, until, peer_ids, within, NULL), asn) INTO mine;
+	ELSE
+		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, hunt.never_before());
 	END IF;
-	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL);
+	around := (SELECT coalesce(array_agg(DISTINCT c), '{}') FROM unnest(mine) m, unnest(bgp.supernets(m)) c);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (
 			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
@@ -446,7 +482,7 @@ BEGIN
 		    jsonb_build_object('covering', c.covering, 'covering_origins', c.origins, 'same_origin', n.origin_asn = ANY (c.origins), 'history', %L) AS evidence
 		FROM new n JOIN nearest c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.covering, c.origins$q$,
-	    hunt.known_origins(h.from_ts, since, NULL, mine), hunt.summary_source('origin', since, until, peer_ids, within, NULL),
+	    hunt.known_origins(h.from_ts, since, NULL, around), hunt.summary_source('origin', since, until, peer_ids, NULL, mine),
 	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, within, peer_ids, NULL), min_peers);
 END
 $$;
@@ -462,35 +498,39 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	h	record;
+	mine	cidr[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(since, history);
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM hunt.plan_for(within IS NULL);
+	IF asn IS NOT NULL OR within IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT s.prefix), ''{}'') FROM (%s) s WHERE s.origin_asn = coalesce(%L, s.origin_asn)',
+		    hunt.summary_source('origin', since, until, peer_ids, NULL, CASE WHEN within IS NOT NULL THEN bgp.supernets(within) END), asn) INTO mine;
+	ELSE
+		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, hunt.never_before());
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH known AS MATERIALIZED (
-			SELECT k.prefix, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k GROUP BY k.prefix),
-		new AS MATERIALIZED (
-			SELECT s.* FROM (%s) s LEFT JOIN known k USING (prefix)
-			WHERE k.prefix IS NULL AND s.peer_ids && %L AND s.origin_asn = coalesce(%L, s.origin_asn)),
-		length AS (SELECT family(n.prefix) AS family, masklen(n.prefix) AS length FROM new n GROUP BY 1, 2),
-		inside AS (
-			SELECT set_masklen(k.prefix, l.length) AS prefix, k.prefix AS covered, k.origins
-			FROM known k JOIN length l ON l.family = family(k.prefix) AND l.length < masklen(k.prefix)),
+		WITH new AS MATERIALIZED (
+			SELECT s.* FROM (%s) s
+			WHERE s.peer_ids && %L AND s.origin_asn = coalesce(%L, s.origin_asn) AND NOT EXISTS (SELECT FROM (%s) k WHERE k.prefix = s.prefix)),
+		-- in the order of cidr, what a prefix covers stands right behind it
 		covered AS (
 			SELECT p.prefix, count(*) AS n, (array_agg(jsonb_build_object('prefix', c.covered, 'origins', c.origins) ORDER BY c.covered))[1:10] AS examples,
 			    array_agg(DISTINCT o.origin) AS origins
-			FROM (SELECT DISTINCT n.prefix FROM new n) p JOIN inside c USING (prefix) CROSS JOIN LATERAL unnest(c.origins) o (origin)
+			FROM (SELECT DISTINCT n.prefix FROM new n) p
+			CROSS JOIN LATERAL (SELECT k.prefix AS covered, array_agg(DISTINCT k.origin_asn) AS origins FROM (%s) k
+			    WHERE k.prefix > p.prefix AND k.prefix <= set_masklen(broadcast(p.prefix), CASE family(p.prefix) WHEN 4 THEN 32 ELSE 128 END)::cidr
+			    GROUP BY k.prefix) c
+			CROSS JOIN LATERAL unnest(c.origins) o (origin)
 			GROUP BY p.prefix)
 		SELECT n.origin_asn AS suspect, n.prefix, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
 		    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events,
 		    jsonb_build_object('covered', c.n, 'examples', to_jsonb(c.examples), 'same_origin', c.origins = ARRAY[n.origin_asn], 'history', %L) AS evidence
 		FROM new n JOIN covered c USING (prefix) CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
 		GROUP BY n.prefix, n.origin_asn, c.n, c.examples, c.origins$q$,
-	    hunt.known_origins(h.from_ts, since, within, NULL),
-	    hunt.summary_source('origin', since, until, peer_ids, NULL, CASE WHEN within IS NOT NULL THEN bgp.supernets(within) END),
-	    h.peer_ids, asn, h.note), hunt.log_clause(since, until, NULL, peer_ids, NULL), min_peers);
+	    hunt.summary_source('origin', since, until, peer_ids, NULL, mine), h.peer_ids, asn, hunt.known_origins(h.from_ts, since, NULL, mine),
+	    hunt.known_origins(h.from_ts, since, within, NULL), h.note), hunt.log_clause(since, until, NULL, peer_ids, NULL), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.super_prefix(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
@@ -500,23 +540,39 @@ within: only around this prefix.  asn: the origin of the new prefix.  history: h
 and a warning.
 evidence: covered (how many prefix and origin pairs it is around), examples (up to 10), same_origin (all of them have this origin only), history.';
 
--- hunt.new_links: of hunt.new_link and hunt.new_neighbor
-CREATE OR REPLACE FUNCTION hunt.new_links(since timestamptz, until timestamptz, within cidr, asn bigint, peer_ids int[], history interval, to_origin boolean, min_peers int)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET intervalstyle = postgres AS $$
+-- hunt.new_links: the rows of hunt.new_link and hunt.new_neighbor
+CREATE OR REPLACE FUNCTION hunt.new_links(from_ts timestamptz, to_ts timestamptz, within cidr, asn bigint, peer_ids int[], history interval, to_origin boolean, min_peers int)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
+    events bigint, evidence jsonb) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET intervalstyle = postgres AS $$
 DECLARE
 	h	record;
-	log	text := hunt.log_clause(since, until, within, peer_ids, NULL);
+	wanted	text := CASE WHEN to_origin THEN ' AND s.to_origin' || coalesce(' AND s.asn2 = ' || asn, '') ELSE coalesce(' AND ' || asn || ' IN (s.asn1, s.asn2)', '') END;
+	lefts	bigint[];
+	rights	bigint[];
+	paths	text[];
 BEGIN
-	SELECT * INTO h FROM hunt.history(since, history);
+	SELECT * INTO h FROM hunt.history(from_ts, history);
 	IF h.from_ts IS NULL THEN
-		RETURN NULL;
+		RETURN;
 	END IF;
-	RETURN hunt.report(format($q$
-		WITH known AS MATERIALIZED (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k),
-		new AS (
-			SELECT s.* FROM (%s) s LEFT JOIN known k USING (asn1, asn2)
-			WHERE k.asn1 IS NULL AND s.peer_ids && %L %s),
-		link AS (
+	-- the links that are new, and the paths that have them
+	PERFORM hunt.plan_for(within IS NULL);
+	EXECUTE format($q$
+		WITH new AS MATERIALIZED (
+			SELECT s.asn1, s.asn2, s.path FROM (%s) s LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1, s.asn2)
+			WHERE k.asn1 IS NULL%s)
+		SELECT (SELECT array_agg(l.asn1 ORDER BY l.asn1, l.asn2) FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n) l),
+		    (SELECT array_agg(l.asn2 ORDER BY l.asn1, l.asn2) FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n) l),
+		    (SELECT array_agg(DISTINCT n.path::text) FROM new n)$q$,
+	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true),
+	    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false), wanted) INTO lefts, rights, paths;
+	IF lefts IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH new AS (
+			SELECT s.* FROM (%s) s JOIN unnest($1, $2) l (asn1, asn2) USING (asn1, asn2) WHERE s.peer_ids && %L%s),
+		link AS MATERIALIZED (
 			SELECT n.asn1, n.asn2, bool_or(n.to_origin) AS to_origin, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
 			    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events
 			FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
@@ -525,25 +581,19 @@ BEGIN
 		    jsonb_build_object('link', ARRAY[l.asn1, l.asn2], 'to_origin', l.to_origin, 'history', %L) AS evidence
 		FROM link l LEFT JOIN LATERAL (SELECT e.prefix FROM %s AND e.kind = 'A' AND e.ts = l.first_ts AND e.peer_id = l.peer_ids[1]
 		    AND e.path @> ARRAY[l.asn1, l.asn2] ORDER BY e.seq LIMIT 1) u ON true$q$,
-	    hunt.summary_source('link', h.from_ts, since, NULL, NULL, NULL),
-	    hunt.summary_source('link', since, until, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL),
-	    h.peer_ids, CASE WHEN to_origin THEN 'AND s.to_origin' || coalesce(' AND s.asn2 = ' || asn, '') ELSE coalesce('AND ' || asn || ' IN (s.asn1, s.asn2)', '') END,
-	    h.note, log), log, min_peers);
+	    hunt.summary_source('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL,
+		' AND e.path IN (SELECT u.path::bigint[] FROM unnest($3) u (path))'), h.peer_ids, wanted, h.note, hunt.log_clause(from_ts, to_ts, within, peer_ids, NULL)),
+	    hunt.log_clause(from_ts, to_ts, within, peer_ids, NULL), min_peers) USING lefts, rights, paths;
 END
 $$;
-COMMENT ON FUNCTION hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int) IS 'for the hunts: the query of hunt.new_link and hunt.new_neighbor';
+COMMENT ON FUNCTION hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int) IS 'for the hunts: the rows of hunt.new_link and hunt.new_neighbor';
 
 CREATE OR REPLACE FUNCTION hunt.new_link(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, false, min_peers);
 BEGIN
-	IF query IS NOT NULL THEN
-		PERFORM hunt.plan_for(within IS NULL);
-		RETURN QUERY EXECUTE query;
-	END IF;
+	RETURN QUERY SELECT * FROM hunt.new_links(since, until, within, asn, peer_ids, history, false, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.new_link(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
@@ -557,13 +607,8 @@ CREATE OR REPLACE FUNCTION hunt.new_neighbor(since timestamptz, until timestampt
     peer_ids int[] DEFAULT NULL, history interval DEFAULT '14 days', min_peers int DEFAULT 1)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	query	text := hunt.new_links(since, until, within, asn, peer_ids, history, true, min_peers);
 BEGIN
-	IF query IS NOT NULL THEN
-		PERFORM hunt.plan_for(within IS NULL);
-		RETURN QUERY EXECUTE query;
-	END IF;
+	RETURN QUERY SELECT * FROM hunt.new_links(since, until, within, asn, peer_ids, history, true, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.new_neighbor(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
@@ -579,18 +624,25 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	h	record;
 	log	text := hunt.log_clause(since, until, within, peer_ids, NULL);
+	members	int[] := CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END;
+	new	text[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(since, history);
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
 	PERFORM hunt.plan_for(within IS NULL);
+	EXECUTE format($q$
+		SELECT array_agg(DISTINCT s.community) FROM (%s) s LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)
+		WHERE k.community IS NULL AND split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1))$q$,
+	    hunt.summary_keys('community', since, until, members, within, NULL, true), hunt.summary_keys('community', h.from_ts, since, NULL, NULL, NULL, false), asn) INTO new;
+	IF new IS NULL THEN
+		RETURN;
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH known AS MATERIALIZED (SELECT DISTINCT k.community FROM (%s) k),
-		new AS (
-			SELECT s.* FROM (%s) s LEFT JOIN known k USING (community)
-			WHERE k.community IS NULL AND s.peer_ids && %L AND split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1))),
-		community AS (
+		WITH new AS (
+			SELECT s.* FROM (%s) s WHERE s.community = ANY ($1) AND s.peer_ids && %L),
+		community AS MATERIALIZED (
 			SELECT n.community, min(n.first_ts) AS first_ts, max(n.last_ts) AS last_ts,
 			    array_agg(i.peer_id ORDER BY n.first_ts, i.place) AS peer_ids, sum(n.events) FILTER (WHERE i.place = 1) AS events
 			FROM new n CROSS JOIN LATERAL unnest(n.peer_ids) WITH ORDINALITY i (peer_id, place)
@@ -599,9 +651,8 @@ BEGIN
 		    jsonb_build_object('community', c.community, 'history', %L) AS evidence
 		FROM community c LEFT JOIN LATERAL (SELECT e.prefix FROM %s AND e.kind = 'A' AND e.ts = c.first_ts AND e.peer_id = c.peer_ids[1]
 		    AND (e.communities @> ARRAY[c.community] OR e.large_communities @> ARRAY[c.community]) ORDER BY e.seq LIMIT 1) u ON true$q$,
-	    hunt.summary_source('community', h.from_ts, since, NULL, NULL, NULL),
-	    hunt.summary_source('community', since, until, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL),
-	    h.peer_ids, asn::text, h.note, log), log, min_peers);
+	    hunt.summary_source('community', since, until, members, within, NULL, ' AND (e.communities && $1 OR e.large_communities && $1)'),
+	    h.peer_ids, h.note, log), log, min_peers) USING new;
 END
 $$;
 COMMENT ON FUNCTION hunt.community_new(timestamptz, timestamptz, cidr, bigint, int[], interval, int) IS
@@ -639,7 +690,8 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
 	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
 		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
-		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on'] LOOP
+		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on', 'enable_hashagg = on',
+		    'random_page_cost = 1.5', 'min_parallel_index_scan_size = ''512kB'''] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
 		END LOOP;
 	END LOOP;
@@ -657,8 +709,8 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'contested', 'report', 'shown', 'updates', 'merged', 'hops', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships',
-		    'summary_query', 'summary_source', 'known_origins', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins',
+		    'summary_query', 'summary_parts', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

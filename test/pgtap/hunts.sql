@@ -1,10 +1,14 @@
 -- hunts.sql - for every hunt what it must find and what it must not; filters, families, refreshed routes,
 -- the range; summaries of days and how they are noticed to be out of date.
+-- psql -v part=N: as if ranges of an Nth of a day were read whole, by the indexes of the leafs, for suspects.
 \set ON_ERROR_STOP 1
 SET search_path = tap, pg_catalog;
 SET timezone = 'UTC';
 BEGIN;
 SELECT no_plan();
+\if :{?part}
+SELECT format('CREATE OR REPLACE FUNCTION hunt.part_of_day() RETURNS int LANGUAGE sql IMMUTABLE AS %L', 'SELECT ' || :part) \gexec
+\endif
 
 -- Four peers; hour h of a day long ago belongs to one hunt, so that each sees its own updates only.
 CREATE TEMP TABLE id AS
@@ -23,7 +27,12 @@ CREATE FUNCTION pg_temp.put(at text, n int, prefix cidr, path text, extra jsonb 
 	    coalesce($5->>'next_hop', '198.18.0.1')::inet, CASE WHEN $5 ? 'communities' THEN ARRAY(SELECT jsonb_array_elements_text($5->'communities')) END,
 	    CASE WHEN $5 ? 'large_communities' THEN ARRAY(SELECT jsonb_array_elements_text($5->'large_communities')) END, $5->'attributes',
 	    CASE WHEN $4 LIKE '%{%' THEN $4 END, $5->>'family', $5->>'rd', ($5->>'refreshed')::boolean, CASE WHEN $4 IS NOT NULL THEN false END,
-	    ($5->>'path_id')::bigint
+	    ($5->>'path_id')::bigint;
+	-- as the helper does
+	UPDATE bgp.route_event n SET repeated = true
+	WHERE n.seq = currval('pg_temp.seq') AND n.kind = 'A' AND n.peer_id = (SELECT peer_id FROM id i WHERE i.n = $2) AND EXISTS (SELECT FROM bgp.route_event o
+	    WHERE o.peer_id = n.peer_id AND o.seq < n.seq AND o.kind = 'A' AND o.ts::date = n.ts::date AND (o.path, o.as_path, o.communities, o.large_communities, o.family,
+		family(o.prefix)) IS NOT DISTINCT FROM (n.path, n.as_path, n.communities, n.large_communities, n.family, family(n.prefix)))
 $$;
 
 -- found: the rows of a hunt over an hour of the day, one a line: suspect, prefix, minutes of first and last, peers, events, evidence
