@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 
 #include "clock.h"
+#include "database.h"
 #include "follow.h"
 #include "log.h"
 
@@ -53,16 +54,14 @@ report(struct follow *f, const char *message)
 static bool
 connected(struct follow *f)
 {
-	/* before the user's own, which win, as the store has them */
-	static const char *const keywords[] = { "fallback_application_name", "connect_timeout", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL };
-	const char *values[] = { "exabgp-pg", "30", "20", "5", "4", "10000", f->config.conninfo, "UTF8", NULL };
+	struct database_parameters p;
 	PGresult *res;
 	bool ok;
 
 	if (f->conn != NULL)
 		return true;
-	f->conn = PQconnectdbParams(keywords, values, 1);
+	database_parameters(&p, f->config.conninfo, DATABASE_CONNECT_S);
+	f->conn = PQconnectdbParams(p.keywords, p.values, 1);
 	if (PQstatus(f->conn) != CONNECTION_OK)
 		return false;
 	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
