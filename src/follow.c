@@ -28,8 +28,10 @@ struct follow {
 	pthread_cond_t	 wake;
 	uint64_t	 wanted;	/* counts wakes */
 	uint64_t	 settled;	/* of them, those that were dealt with */
+	bool		 failing;	/* the last run did */
 	bool		 absent;	/* the database has no such function */
 	bool		 hurry;		/* do not wait before the next try */
+	long long	 since_ms;	/* monotonic: a run succeeded, or there was work after there had been none */
 	struct follow_stats stats;
 };
 
@@ -48,7 +50,7 @@ report(struct follow *f, const char *message)
 	why[length] = '\0';
 	if (log_repeat_due(&f->trouble))
 		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
-		    f->config.name, why, f->trouble.count);
+		    f->config.target, why, f->trouble.count);
 }
 
 static bool
@@ -121,7 +123,7 @@ run(struct follow *f)
 		outcome = failure(f, res);
 	else {
 		if (f->trouble.count > 0)
-			log_info("%s is kept up to date again after %llu failures", f->config.name,
+			log_info("%s is kept up to date again after %llu failures", f->config.target,
 			    f->trouble.count);
 		log_repeat_reset(&f->trouble);
 		f->retry_ms = f->conflicts = 0;
@@ -171,15 +173,35 @@ retry_ms(struct follow *f)
 	return f->retry_ms / 2 + (unsigned int)random() % (f->retry_ms / 2 + 1);
 }
 
+static bool
+has_work(const struct follow *f)
+{
+	return f->wanted != f->settled || f->failing;
+}
+
+/* there is more to do */
+static void
+progress(struct follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->stats.runs++;
+	f->absent = false;
+	f->since_ms = clock_monotonic_ms();
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* what was wanted up to here is dealt with, or cannot be for now */
 static void
 settle(struct follow *f, uint64_t wanted, enum outcome outcome)
 {
 	pthread_mutex_lock(&f->lock);
 	f->settled = wanted;
-	f->stats.failing = outcome == OUTCOME_FAILED;
-	f->stats.failures += outcome == OUTCOME_FAILED;
+	f->failing = outcome == OUTCOME_FAILED;
 	f->absent = outcome == OUTCOME_ABSENT;
+	if (f->failing)
+		f->stats.failures++;
+	else
+		f->since_ms = clock_monotonic_ms();
 	if (f->config.on_settled != NULL)
 		f->config.on_settled(f->config.arg);
 	pthread_mutex_unlock(&f->lock);
@@ -194,16 +216,14 @@ follow_thread(void *arg)
 
 	for (;;) {
 		pthread_mutex_lock(&f->lock);
-		while (f->wanted == f->settled && !f->stats.failing)
+		while (!has_work(f))
 			pthread_cond_wait(&f->wake, &f->lock);
 		wanted = f->wanted;
 		pthread_mutex_unlock(&f->lock);
 		outcome = run(f);
 		switch (outcome) {
 		case OUTCOME_MORE:
-			pthread_mutex_lock(&f->lock);
-			f->stats.runs++;
-			pthread_mutex_unlock(&f->lock);
+			progress(f);
 			break;
 		case OUTCOME_AGAIN:
 			break;
@@ -241,6 +261,7 @@ follow_start(const struct follow_config *config)
 	}
 	f->config = *config;
 	f->wanted = 1;	/* what was left by the helper before, or by an upgrade */
+	f->since_ms = clock_monotonic_ms();
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -258,12 +279,20 @@ follow_start(const struct follow_config *config)
 	return f;
 }
 
+static void
+want(struct follow *f)
+{
+	if (!has_work(f))
+		f->since_ms = clock_monotonic_ms();
+	f->wanted++;
+	pthread_cond_signal(&f->wake);
+}
+
 void
 follow_wake(struct follow *f)
 {
 	pthread_mutex_lock(&f->lock);
-	f->wanted++;
-	pthread_cond_signal(&f->wake);
+	want(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -271,9 +300,8 @@ void
 follow_hurry(struct follow *f)
 {
 	pthread_mutex_lock(&f->lock);
-	f->wanted++;
 	f->hurry = true;
-	pthread_cond_signal(&f->wake);
+	want(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -301,5 +329,8 @@ follow_stats(struct follow *f, struct follow_stats *stats)
 {
 	pthread_mutex_lock(&f->lock);
 	*stats = f->stats;
+	stats->name = f->config.name;
+	if (has_work(f) && !f->absent)
+		stats->stalled_us = (clock_monotonic_ms() - f->since_ms) * 1000;
 	pthread_mutex_unlock(&f->lock);
 }
