@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,10 +24,14 @@ struct follow {
 	unsigned int	 retry_ms;
 	unsigned int	 conflicts;
 	struct log_repeat trouble;
+	unsigned int	 lost;		/* in a row, while the loader had the same connection */
+	uint64_t	 lost_loader;	/* which */
+	uint64_t	 lost_wanted;	/* wanted at the last loss */
 
 	pthread_mutex_t	 lock;		/* what follows */
 	pthread_cond_t	 wake;
 	uint64_t	 wanted;	/* counts wakes */
+	uint64_t	 loader;	/* the connection of the last commit */
 	uint64_t	 settled;	/* of them, those that were dealt with */
 	bool		 failing;	/* the last run did */
 	bool		 absent;	/* the database has no such function */
@@ -39,40 +44,20 @@ enum outcome { OUTCOME_MORE, OUTCOME_NOTHING, OUTCOME_BUSY, OUTCOME_ABSENT, OUTC
 
 /* the first line of libpq's message, which may end in a newline */
 static void
-report(struct follow *f, const char *message)
+first_line(char *line, size_t size, const char *message)
+{
+	snprintf(line, size, "%.*s", (int)strcspn(message, "\n"), message);
+}
+
+static void
+report(struct follow *f)
 {
 	char why[256];
-	size_t length = strcspn(message, "\n");
 
-	if (length >= sizeof(why))
-		length = sizeof(why) - 1;
-	memcpy(why, message, length);
-	why[length] = '\0';
+	first_line(why, sizeof(why), PQerrorMessage(f->conn));
 	if (log_repeat_due(&f->trouble))
 		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
 		    f->config.target, why, f->trouble.count);
-}
-
-static bool
-connected(struct follow *f)
-{
-	struct database_parameters p;
-	PGresult *res;
-	bool ok;
-
-	if (f->conn != NULL)
-		return true;
-	database_parameters(&p, f->config.conninfo, DATABASE_CONNECT_S);
-	f->conn = PQconnectdbParams(p.keywords, p.values, 1);
-	if (PQstatus(f->conn) != CONNECTION_OK)
-		return false;
-	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
-	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
-	    " SET synchronous_commit = off");
-	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
-	PQclear(res);
-	return ok;
 }
 
 static void
@@ -81,6 +66,44 @@ disconnect(struct follow *f)
 	if (f->conn != NULL)
 		PQfinish(f->conn);
 	f->conn = NULL;
+}
+
+/*
+ * The connection is gone, or there is none to be had.  Of a server that is away the loader tells,
+ * once for all.  That it is not away shows in commits between two losses; not the first two, since
+ * a commit may have been under way.
+ */
+static void
+connection_lost(struct follow *f)
+{
+	uint64_t wanted, loader;
+	char why[256];
+
+	pthread_mutex_lock(&f->lock);
+	wanted = f->wanted;
+	loader = f->loader;
+	pthread_mutex_unlock(&f->lock);
+	if (loader != f->lost_loader)
+		f->lost = 0;
+	if (f->lost++ > 1 && wanted != f->lost_wanted)
+		report(f);
+	else {
+		first_line(why, sizeof(why), PQerrorMessage(f->conn));
+		log_debug("no connection to keep %s up to date: %s", f->config.target, why);
+	}
+	f->lost_loader = loader;
+	f->lost_wanted = wanted;
+}
+
+static enum outcome
+give_up(struct follow *f, const char *sqlstate)
+{
+	if (PQstatus(f->conn) == CONNECTION_BAD || (sqlstate != NULL && database_is_gone(sqlstate)))
+		connection_lost(f);
+	else
+		report(f);
+	disconnect(f);
+	return OUTCOME_FAILED;
 }
 
 static bool
@@ -100,9 +123,31 @@ failure(struct follow *f, const PGresult *res)
 	/* undefined_function, invalid_schema_name */
 	if (f->config.optional && is_one_of(sqlstate, "42883", "3F000"))
 		return OUTCOME_ABSENT;
-	report(f, PQerrorMessage(f->conn));
-	disconnect(f);
-	return OUTCOME_FAILED;
+	return give_up(f, sqlstate);
+}
+
+/* OUTCOME_NOTHING: there is a connection */
+static enum outcome
+connect_database(struct follow *f)
+{
+	enum outcome outcome = OUTCOME_NOTHING;
+	struct database_parameters p;
+	PGresult *res;
+
+	database_parameters(&p, f->config.conninfo, DATABASE_CONNECT_S);
+	f->conn = PQconnectdbParams(p.keywords, p.values, 1);
+	if (PQstatus(f->conn) != CONNECTION_OK)
+		return give_up(f, NULL);
+	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
+	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
+	    " SET synchronous_commit = off");
+	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+		outcome = give_up(f, PQresultErrorField(res, PG_DIAG_SQLSTATE));
+	else
+		log_debug("connected to keep %s up to date", f->config.target);
+	PQclear(res);
+	return outcome;
 }
 
 static enum outcome
@@ -112,11 +157,8 @@ run(struct follow *f)
 	long long dealt;
 	PGresult *res;
 
-	if (!connected(f)) {
-		report(f, PQerrorMessage(f->conn));
-		disconnect(f);
-		return OUTCOME_FAILED;
-	}
+	if (f->conn == NULL && (outcome = connect_database(f)) != OUTCOME_NOTHING)
+		return outcome;
 	res = PQexecParams(f->conn, f->config.statement, f->config.parameter != NULL, NULL, &f->config.parameter,
 	    NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1)
@@ -126,7 +168,7 @@ run(struct follow *f)
 			log_info("%s is kept up to date again after %llu failures", f->config.target,
 			    f->trouble.count);
 		log_repeat_reset(&f->trouble);
-		f->retry_ms = f->conflicts = 0;
+		f->retry_ms = f->conflicts = f->lost = 0;
 		dealt = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
 		outcome = dealt > 0 ? OUTCOME_MORE : dealt < 0 ? OUTCOME_BUSY : OUTCOME_NOTHING;
 	}
@@ -289,9 +331,10 @@ want(struct follow *f)
 }
 
 void
-follow_wake(struct follow *f)
+follow_wake(struct follow *f, uint64_t connection)
 {
 	pthread_mutex_lock(&f->lock);
+	f->loader = connection;
 	want(f);
 	pthread_mutex_unlock(&f->lock);
 }

@@ -32,8 +32,8 @@ struct follow_stats {
 
 /* the config's strings must outlive the process: the thread ends with it. NULL after logging why */
 struct follow	*follow_start(const struct follow_config *);
-/* something was committed */
-void		 follow_wake(struct follow *);
+/* something was committed; connection: a number of that which did it, another one when the server was away */
+void		 follow_wake(struct follow *, uint64_t connection);
 /* nothing more will be committed: what failed is tried once more at once */
 void		 follow_hurry(struct follow *);
 /* the process is about to end: on_settled comes no more */

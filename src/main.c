@@ -160,13 +160,13 @@ followers_are_settled(struct helper *h)
 }
 
 static void
-on_commit(void *arg)
+on_commit(void *arg, uint64_t connects)
 {
 	struct helper *h = arg;
 	size_t i;
 
 	for (i = 0; i < FOLLOWERS; i++)
-		follow_wake(h->followers[i]);
+		follow_wake(h->followers[i], connects);
 }
 
 static void

@@ -419,14 +419,17 @@ connect_start(struct store *s)
 
 /* what the server says besides results */
 static void
-on_notice(void *arg, const char *message)
+on_notice(void *arg, const PGresult *res)
 {
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	char text[512];
 
 	(void)arg;
-	snprintf(text, sizeof(text), "%s", message);
+	snprintf(text, sizeof(text), "%s", PQresultErrorMessage(res));
 	one_line(text);
-	log_warn("PostgreSQL says: %s", text);
+	/* that it is about to end will be reported when it has */
+	log_message(sqlstate != NULL && database_is_gone(sqlstate) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	    "PostgreSQL says: %s", text);
 }
 
 static void
@@ -452,7 +455,7 @@ connect_step(struct store *s)
 			connection_lost(s);
 			break;
 		}
-		PQsetNoticeProcessor(s->conn, on_notice, NULL);
+		PQsetNoticeReceiver(s->conn, on_notice, NULL);
 		state_set(s, STATE_OPENING, "connected");
 		/*
 		 * Limits that a role or database may have would only make a batch fail for ever.  But should
