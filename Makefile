@@ -24,6 +24,7 @@ SOURCES	= \
 	src/arena.c \
 	src/batch.c \
 	src/buf.c \
+	src/database.c \
 	src/decode.c \
 	src/decode_attributes.c \
 	src/decode_nlri.c \

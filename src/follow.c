@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -6,6 +7,7 @@
 #include <libpq-fe.h>
 
 #include "clock.h"
+#include "database.h"
 #include "follow.h"
 #include "log.h"
 
@@ -22,13 +24,19 @@ struct follow {
 	unsigned int	 retry_ms;
 	unsigned int	 conflicts;
 	struct log_repeat trouble;
+	unsigned int	 lost;		/* in a row, while the loader had the same connection */
+	uint64_t	 lost_loader;	/* which */
+	uint64_t	 lost_wanted;	/* wanted at the last loss */
 
 	pthread_mutex_t	 lock;		/* what follows */
 	pthread_cond_t	 wake;
 	uint64_t	 wanted;	/* counts wakes */
+	uint64_t	 loader;	/* the connection of the last commit */
 	uint64_t	 settled;	/* of them, those that were dealt with */
+	bool		 failing;	/* the last run did */
 	bool		 absent;	/* the database has no such function */
 	bool		 hurry;		/* do not wait before the next try */
+	long long	 since_ms;	/* monotonic: a run succeeded, or there was work after there had been none */
 	struct follow_stats stats;
 };
 
@@ -36,42 +44,20 @@ enum outcome { OUTCOME_MORE, OUTCOME_NOTHING, OUTCOME_BUSY, OUTCOME_ABSENT, OUTC
 
 /* the first line of libpq's message, which may end in a newline */
 static void
-report(struct follow *f, const char *message)
+first_line(char *line, size_t size, const char *message)
 {
-	char why[256];
-	size_t length = strcspn(message, "\n");
-
-	if (length >= sizeof(why))
-		length = sizeof(why) - 1;
-	memcpy(why, message, length);
-	why[length] = '\0';
-	if (log_repeat_due(&f->trouble))
-		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
-		    f->config.name, why, f->trouble.count);
+	snprintf(line, size, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
-static bool
-connected(struct follow *f)
+static void
+report(struct follow *f)
 {
-	/* before the user's own, which win, as the store has them */
-	static const char *const keywords[] = { "fallback_application_name", "connect_timeout", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", NULL };
-	const char *values[] = { "exabgp-pg", "30", "20", "5", "4", "10000", f->config.conninfo, "UTF8", NULL };
-	PGresult *res;
-	bool ok;
+	char why[256];
 
-	if (f->conn != NULL)
-		return true;
-	f->conn = PQconnectdbParams(keywords, values, 1);
-	if (PQstatus(f->conn) != CONNECTION_OK)
-		return false;
-	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
-	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
-	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
-	    " SET synchronous_commit = off");
-	ok = PQresultStatus(res) == PGRES_COMMAND_OK;
-	PQclear(res);
-	return ok;
+	first_line(why, sizeof(why), PQerrorMessage(f->conn));
+	if (log_repeat_due(&f->trouble))
+		log_error("could not keep %s up to date: %s; loading goes on, %llu failures so far",
+		    f->config.target, why, f->trouble.count);
 }
 
 static void
@@ -80,6 +66,44 @@ disconnect(struct follow *f)
 	if (f->conn != NULL)
 		PQfinish(f->conn);
 	f->conn = NULL;
+}
+
+/*
+ * The connection is gone, or there is none to be had.  Of a server that is away the loader tells,
+ * once for all.  That it is not away shows in commits between two losses; not the first two, since
+ * a commit may have been under way.
+ */
+static void
+connection_lost(struct follow *f)
+{
+	uint64_t wanted, loader;
+	char why[256];
+
+	pthread_mutex_lock(&f->lock);
+	wanted = f->wanted;
+	loader = f->loader;
+	pthread_mutex_unlock(&f->lock);
+	if (loader != f->lost_loader)
+		f->lost = 0;
+	if (f->lost++ > 1 && wanted != f->lost_wanted)
+		report(f);
+	else {
+		first_line(why, sizeof(why), PQerrorMessage(f->conn));
+		log_debug("no connection to keep %s up to date: %s", f->config.target, why);
+	}
+	f->lost_loader = loader;
+	f->lost_wanted = wanted;
+}
+
+static enum outcome
+give_up(struct follow *f, const char *sqlstate)
+{
+	if (PQstatus(f->conn) == CONNECTION_BAD || (sqlstate != NULL && database_is_gone(sqlstate)))
+		connection_lost(f);
+	else
+		report(f);
+	disconnect(f);
+	return OUTCOME_FAILED;
 }
 
 static bool
@@ -99,9 +123,31 @@ failure(struct follow *f, const PGresult *res)
 	/* undefined_function, invalid_schema_name */
 	if (f->config.optional && is_one_of(sqlstate, "42883", "3F000"))
 		return OUTCOME_ABSENT;
-	report(f, PQerrorMessage(f->conn));
-	disconnect(f);
-	return OUTCOME_FAILED;
+	return give_up(f, sqlstate);
+}
+
+/* OUTCOME_NOTHING: there is a connection */
+static enum outcome
+connect_database(struct follow *f)
+{
+	enum outcome outcome = OUTCOME_NOTHING;
+	struct database_parameters p;
+	PGresult *res;
+
+	database_parameters(&p, f->config.conninfo, DATABASE_CONNECT_S);
+	f->conn = PQconnectdbParams(p.keywords, p.values, 1);
+	if (PQstatus(f->conn) != CONNECTION_OK)
+		return give_up(f, NULL);
+	/* one snapshot a run; what a crash of the server takes with it is found by the next one */
+	res = PQexec(f->conn, "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+	    " SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = error;"
+	    " SET synchronous_commit = off");
+	if (PQresultStatus(res) != PGRES_COMMAND_OK)
+		outcome = give_up(f, PQresultErrorField(res, PG_DIAG_SQLSTATE));
+	else
+		log_debug("connected to keep %s up to date", f->config.target);
+	PQclear(res);
+	return outcome;
 }
 
 static enum outcome
@@ -111,21 +157,18 @@ run(struct follow *f)
 	long long dealt;
 	PGresult *res;
 
-	if (!connected(f)) {
-		report(f, PQerrorMessage(f->conn));
-		disconnect(f);
-		return OUTCOME_FAILED;
-	}
+	if (f->conn == NULL && (outcome = connect_database(f)) != OUTCOME_NOTHING)
+		return outcome;
 	res = PQexecParams(f->conn, f->config.statement, f->config.parameter != NULL, NULL, &f->config.parameter,
 	    NULL, NULL, 0);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1)
 		outcome = failure(f, res);
 	else {
 		if (f->trouble.count > 0)
-			log_info("%s is kept up to date again after %llu failures", f->config.name,
+			log_info("%s is kept up to date again after %llu failures", f->config.target,
 			    f->trouble.count);
 		log_repeat_reset(&f->trouble);
-		f->retry_ms = f->conflicts = 0;
+		f->retry_ms = f->conflicts = f->lost = 0;
 		dealt = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
 		outcome = dealt > 0 ? OUTCOME_MORE : dealt < 0 ? OUTCOME_BUSY : OUTCOME_NOTHING;
 	}
@@ -172,15 +215,35 @@ retry_ms(struct follow *f)
 	return f->retry_ms / 2 + (unsigned int)random() % (f->retry_ms / 2 + 1);
 }
 
+static bool
+has_work(const struct follow *f)
+{
+	return f->wanted != f->settled || f->failing;
+}
+
+/* there is more to do */
+static void
+progress(struct follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->stats.runs++;
+	f->absent = false;
+	f->since_ms = clock_monotonic_ms();
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* what was wanted up to here is dealt with, or cannot be for now */
 static void
 settle(struct follow *f, uint64_t wanted, enum outcome outcome)
 {
 	pthread_mutex_lock(&f->lock);
 	f->settled = wanted;
-	f->stats.failing = outcome == OUTCOME_FAILED;
-	f->stats.failures += outcome == OUTCOME_FAILED;
+	f->failing = outcome == OUTCOME_FAILED;
 	f->absent = outcome == OUTCOME_ABSENT;
+	if (f->failing)
+		f->stats.failures++;
+	else
+		f->since_ms = clock_monotonic_ms();
 	if (f->config.on_settled != NULL)
 		f->config.on_settled(f->config.arg);
 	pthread_mutex_unlock(&f->lock);
@@ -195,16 +258,14 @@ follow_thread(void *arg)
 
 	for (;;) {
 		pthread_mutex_lock(&f->lock);
-		while (f->wanted == f->settled && !f->stats.failing)
+		while (!has_work(f))
 			pthread_cond_wait(&f->wake, &f->lock);
 		wanted = f->wanted;
 		pthread_mutex_unlock(&f->lock);
 		outcome = run(f);
 		switch (outcome) {
 		case OUTCOME_MORE:
-			pthread_mutex_lock(&f->lock);
-			f->stats.runs++;
-			pthread_mutex_unlock(&f->lock);
+			progress(f);
 			break;
 		case OUTCOME_AGAIN:
 			break;
@@ -242,6 +303,7 @@ follow_start(const struct follow_config *config)
 	}
 	f->config = *config;
 	f->wanted = 1;	/* what was left by the helper before, or by an upgrade */
+	f->since_ms = clock_monotonic_ms();
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -259,12 +321,21 @@ follow_start(const struct follow_config *config)
 	return f;
 }
 
-void
-follow_wake(struct follow *f)
+static void
+want(struct follow *f)
 {
-	pthread_mutex_lock(&f->lock);
+	if (!has_work(f))
+		f->since_ms = clock_monotonic_ms();
 	f->wanted++;
 	pthread_cond_signal(&f->wake);
+}
+
+void
+follow_wake(struct follow *f, uint64_t connection)
+{
+	pthread_mutex_lock(&f->lock);
+	f->loader = connection;
+	want(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -272,9 +343,8 @@ void
 follow_hurry(struct follow *f)
 {
 	pthread_mutex_lock(&f->lock);
-	f->wanted++;
 	f->hurry = true;
-	pthread_cond_signal(&f->wake);
+	want(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -302,5 +372,8 @@ follow_stats(struct follow *f, struct follow_stats *stats)
 {
 	pthread_mutex_lock(&f->lock);
 	*stats = f->stats;
+	stats->name = f->config.name;
+	if (has_work(f) && !f->absent)
+		stats->stalled_us = (clock_monotonic_ms() - f->since_ms) * 1000;
 	pthread_mutex_unlock(&f->lock);
 }

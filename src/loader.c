@@ -195,6 +195,7 @@ on_ready(void *arg)
 
 	if (l->under_way != NULL && store_is_ready(l->store)) {
 		struct batch *b = l->under_way;
+		struct store_stats store;
 
 		l->under_way = NULL;
 		l->stats.routes += b->rows[BATCH_ROUTES];
@@ -206,7 +207,8 @@ on_ready(void *arg)
 		if (b->rows[BATCH_GAPS] > 0)
 			l->stats.gap_us = l->stats.commit_us;
 		journal_release(l->journal, &b->to.journal);
-		l->config.on_commit(l->config.arg);
+		store_stats(l->store, &store);
+		l->config.on_commit(l->config.arg, store.connects);
 		if (l->row_limit > 0 && batch_rows(b) >= l->row_limit) {
 			l->row_limit *= 2;
 			if (l->row_limit > l->config.batch_rows)

@@ -19,7 +19,7 @@ struct loader_config {
 	const char	*spool;
 	unsigned int	 batch_rows;
 	unsigned int	 batch_ms;
-	void		(*on_commit)(void *);
+	void		(*on_commit)(void *, uint64_t connects);	/* connects: so far, as in the stats */
 	void		(*on_loaded)(void *);	/* input has ended and all of it is in the database */
 	void		*arg;
 };

@@ -45,7 +45,7 @@
 #define METRICS_MS	15000
 #define METRICS_LEAVE_MS 1000	/* for the last ones to be written */
 
-#define FOLLOWERS	2
+#define FOLLOWERS	METRICS_FOLLOWERS
 
 struct helper {
 	struct options	 options;
@@ -86,10 +86,14 @@ static void	on_deadline(uv_timer_t *);
 static void
 gather(struct helper *h, struct metrics *m)
 {
+	size_t i;
+
 	m->collector = h->options.collector;
 	m->start_us = h->start_us;
 	intake_stats(h->intake, &m->intake);
 	loader_stats(h->loader, &m->loader);
+	for (i = 0; i < FOLLOWERS; i++)
+		follow_stats(h->followers[i], &m->followers[i]);
 	m->journal_bytes = journal_disk_bytes(h->journal);
 	m->journal_max_bytes = h->options.spool_max;
 }
@@ -156,13 +160,13 @@ followers_are_settled(struct helper *h)
 }
 
 static void
-on_commit(void *arg)
+on_commit(void *arg, uint64_t connects)
 {
 	struct helper *h = arg;
 	size_t i;
 
 	for (i = 0; i < FOLLOWERS; i++)
-		follow_wake(h->followers[i]);
+		follow_wake(h->followers[i], connects);
 }
 
 static void
@@ -363,10 +367,10 @@ set_up(struct helper *h)
 		.spool = h->options.spool, .batch_rows = h->options.batch_rows, .batch_ms = h->options.batch_ms,
 		.on_commit = on_commit, .on_loaded = on_loaded, .arg = h };
 	struct follow_config followers[FOLLOWERS] = {
-		{ .name = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)", .parameter = h->options.collector,
-		    .pause_ms = 200 },
-		{ .name = "hunt.finding", .statement = "SELECT hunt.scan_follow()", .optional = true,
-		    .pause_ms = 50 } };
+		{ .name = "rib", .target = "bgp.rib", .statement = "SELECT bgp.rib_follow($1)",
+		    .parameter = h->options.collector, .pause_ms = 200 },
+		{ .name = "hunt", .target = "hunt.finding", .statement = "SELECT hunt.scan_follow()",
+		    .optional = true, .pause_ms = 50 } };
 	size_t i;
 	struct sigaction term = { .sa_handler = on_term_signal, .sa_flags = SA_RESTART };
 

@@ -114,6 +114,30 @@ rows(struct buf *b, const struct metrics *m)
 }
 
 static void
+follower(struct buf *b, const struct metrics *m, const char *name, size_t i, uint64_t value, enum unit unit)
+{
+	add(b, "exabgp_pg_%s{collector=\"%s\",follower=\"%s\"} ", name, m->collector, m->followers[i].name);
+	add_value(b, value, unit);
+}
+
+static void
+followers(struct buf *b, const struct metrics *m)
+{
+	size_t i;
+
+	family(b, "follower_runs_total", "counter", "Runs that kept bgp.rib or the findings up to date.");
+	for (i = 0; i < METRICS_FOLLOWERS; i++)
+		follower(b, m, "follower_runs_total", i, m->followers[i].runs, UNIT_NUMBER);
+	family(b, "follower_failures_total", "counter", "Runs that failed, and connections for them.");
+	for (i = 0; i < METRICS_FOLLOWERS; i++)
+		follower(b, m, "follower_failures_total", i, m->followers[i].failures, UNIT_NUMBER);
+	family(b, "follower_stalled_seconds", "gauge",
+	    "How long work has waited for a run that succeeds, 0 if there is none.");
+	for (i = 0; i < METRICS_FOLLOWERS; i++)
+		follower(b, m, "follower_stalled_seconds", i, (uint64_t)m->followers[i].stalled_us, UNIT_SECONDS);
+}
+
+static void
 stalls(struct buf *b, const struct metrics *m)
 {
 	static const char name[] = "exabgp_pg_stdin_stall_seconds";
@@ -160,6 +184,7 @@ metrics_text(const struct metrics *m, struct buf *b)
 	    l->commit_us);
 	gauge_seconds(b, m, "last_gap_timestamp_seconds", "When lost input was last recorded, since 1970; 0 if never.",
 	    l->gap_us);
+	followers(b, m);
 	counter(b, m, "database_connects_total", "Connections to the database that were tried.", l->connects);
 	counter(b, m, "database_failures_total", "Connections and statements that failed.", l->failures);
 	gauge(b, m, "database_up", "1 if the database can be loaded, 0 while it is away.", l->up);
@@ -188,6 +213,7 @@ metrics_line(const struct metrics *m, struct buf *b)
 {
 	const struct intake_stats *in = &m->intake;
 	const struct loader_stats *l = &m->loader;
+	const struct follow_stats *f;
 
 	add(b, "lines_in=%" PRIu64 " bytes_in=%" PRIu64 " lines_dropped=%" PRIu64 " lines_decoded=%" PRIu64
 	    " rows=%" PRIu64 " batches=%" PRIu64 " errors=%" PRIu64 " gaps=%" PRIu64, in->lines, in->bytes,
@@ -202,6 +228,9 @@ metrics_line(const struct metrics *m, struct buf *b)
 	    whole_seconds(m->start_us), whole_seconds(l->commit_us), whole_seconds(l->gap_us));
 	add(b, " reads=%" PRIu64 " stalls_10ms=%" PRIu64 " stalls_100ms=%" PRIu64 " stalls_1s=%" PRIu64,
 	    stall_count(in, 0), stall_count(in, 10000), stall_count(in, 100000), stall_count(in, 1000000));
+	for (f = m->followers; f < m->followers + METRICS_FOLLOWERS; f++)
+		add(b, " %s_runs=%" PRIu64 " %s_failures=%" PRIu64 " %s_stalled=%" PRId64, f->name, f->runs, f->name,
+		    f->failures, f->name, whole_seconds(f->stalled_us));
 	buf_add(b, "", 1);
 }
 

@@ -11,8 +11,11 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "follow.h"
 #include "intake.h"
 #include "loader.h"
+
+#define METRICS_FOLLOWERS	2
 
 struct uv_loop_s;
 struct metrics_file;
@@ -23,6 +26,7 @@ struct metrics {
 	int64_t			 start_us;
 	struct intake_stats	 intake;
 	struct loader_stats	 loader;
+	struct follow_stats	 followers[METRICS_FOLLOWERS];
 	uint64_t		 journal_bytes;
 	uint64_t		 journal_max_bytes;
 };

@@ -9,12 +9,12 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "database.h"
 #include "log.h"
 #include "peer.h"
 #include "store.h"
 #include "version.h"
 
-#define CONNECT_MS	30000	/* all hosts of the connection string together, unless it has connect_timeout */
 #define CONNECT_LEAST_MS 2000	/* as libpq itself would */
 #define PATIENCE_MS	60000	/* for an answer, before the log says that it is awaited */
 #define RETRY_FIRST_MS	100
@@ -263,7 +263,7 @@ cure_for(const PGresult *res)
 	static const char *const row[] = { "22", "23", "54", "44", "P0", "27", "09", "21", NULL };
 	const char *const *class;
 
-	if (sqlstate == NULL || in_class(sqlstate, "08") || in_class(sqlstate, "57P"))
+	if (sqlstate == NULL || database_is_gone(sqlstate))
 		return CURE_RECONNECT;
 	if (strcmp(sqlstate, "EP001") == 0)
 		return CURE_REOPEN;
@@ -384,11 +384,12 @@ hosts_rotate(struct store *s)
 	PQconninfoFree(options);
 }
 
+/* for all hosts of the connection string together */
 static uint64_t
 connect_ms(PGconn *conn)
 {
 	PQconninfoOption *options = PQconninfo(conn), *o;
-	long ms = CONNECT_MS;
+	long ms = atoi(DATABASE_CONNECT_S) * 1000L;
 
 	for (o = options; o != NULL && o->keyword != NULL; o++)
 		if (strcmp(o->keyword, "connect_timeout") == 0 && o->val != NULL && atoi(o->val) > 0)
@@ -400,16 +401,15 @@ connect_ms(PGconn *conn)
 static void
 connect_start(struct store *s)
 {
-	/* before the user's own, which win: a dead network must not look like a slow server for hours */
-	const char *keywords[] = { "fallback_application_name", "keepalives_idle", "keepalives_interval",
-		"keepalives_count", "tcp_user_timeout", "dbname", "client_encoding", host_keywords[0], host_keywords[1],
-		host_keywords[2], NULL };
-	const char *values[] = { "exabgp-pg", "20", "5", "4", "10000", s->config.conninfo, "UTF8", s->hosts[0],
-		s->hosts[1], s->hosts[2], NULL };
+	struct database_parameters p;
+	size_t i;
 
+	database_parameters(&p, s->config.conninfo, NULL);
+	for (i = 0; i < sizeof(s->hosts) / sizeof(s->hosts[0]); i++)
+		database_parameter_add(&p, host_keywords[i], s->hosts[i]);
 	state_set(s, STATE_CONNECTING, "trying");
 	s->stats.connects++;
-	s->conn = PQconnectStartParams(keywords, values, 1);
+	s->conn = PQconnectStartParams(p.keywords, p.values, 1);
 	if (s->conn == NULL || PQstatus(s->conn) == CONNECTION_BAD || !poll_start(s, UV_WRITABLE)) {
 		connection_lost(s);
 		return;
@@ -419,14 +419,17 @@ connect_start(struct store *s)
 
 /* what the server says besides results */
 static void
-on_notice(void *arg, const char *message)
+on_notice(void *arg, const PGresult *res)
 {
+	const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	char text[512];
 
 	(void)arg;
-	snprintf(text, sizeof(text), "%s", message);
+	snprintf(text, sizeof(text), "%s", PQresultErrorMessage(res));
 	one_line(text);
-	log_warn("PostgreSQL says: %s", text);
+	/* that it is about to end will be reported when it has */
+	log_message(sqlstate != NULL && database_is_gone(sqlstate) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	    "PostgreSQL says: %s", text);
 }
 
 static void
@@ -452,7 +455,7 @@ connect_step(struct store *s)
 			connection_lost(s);
 			break;
 		}
-		PQsetNoticeProcessor(s->conn, on_notice, NULL);
+		PQsetNoticeReceiver(s->conn, on_notice, NULL);
 		state_set(s, STATE_OPENING, "connected");
 		/*
 		 * Limits that a role or database may have would only make a batch fail for ever.  But should

@@ -21,6 +21,7 @@ trap cleanup EXIT
 unset EXABGP_PG_METRICS
 cluster_start "$work/pg" || exit 1
 scripts/exabgp-pg-db init >/dev/null || exit 1
+sql "SELECT hunt.config_load('{\"rules\": [{\"prefixes\": [\"10.0.0.0/8\"], \"origin_asns\": [64500]}]}')" >/dev/null
 file=$work/exabgp-pg.prom
 
 # figure NAME [LABELS]: its value in the file
@@ -39,6 +40,10 @@ said() {
 	grep -Eq -- "$1" "$work/log"
 }
 rows='rows_committed_total'
+# followers FIGURE: those of rib and hunt
+followers() {
+	echo "$(figure "follower_$1" 'follower="rib"') $(figure "follower_$1" 'follower="hunt"')"
+}
 
 mkfifo "$work/pipe"
 exec 9<>"$work/pipe"
@@ -80,6 +85,10 @@ is "$(figure "$rows" 'kind="gap"')" 1 "one gap"
 is "$(sql "SELECT p.stale_since = g.from_ts FROM bgp.peer p JOIN bgp.ingest_gap g USING (peer_id)")" t "since when the peer's routes are not certain"
 is "$(figure input_lines_total) $(figure dropped_lines_total) $(figure database_up)" "1501 0 1" "lines read, none dropped, the database is up"
 ok "the stalls have been counted" at_least 1 stdin_stall_seconds_count
+for follower in rib hunt; do
+	ok "$follower was brought up to date" wait_for 20 at_least 1 follower_runs_total "follower=\"$follower\""
+done
+is "$(followers failures_total)" "0 0" "without a failure"
 
 # SIGUSR1: the same figures
 kill -USR1 $helper
@@ -89,6 +98,9 @@ for pair in lines_in=input_lines_total bytes_in=input_bytes_total lines_dropped=
 	lines_decoded=decoded_lines_total batches=batches_committed_total connects=database_connects_total \
 	failures=database_failures_total database_up=database_up journal_limit=journal_limit_bytes backlog_bytes=journal_backlog_bytes; do
 	is "$(grep -o " ${pair%%=*}=[0-9]*" <<<"$line")" " ${pair%%=*}=$(figure "${pair#*=}")" "SIGUSR1: ${pair%%=*}"
+done
+for follower in rib hunt; do
+	ok "SIGUSR1: $follower" grep -q " ${follower}_runs=[1-9][0-9]* ${follower}_failures=0 ${follower}_stalled=0\>" <<<"$line"
 done
 
 # the database is away, the file cannot be written: tried again
@@ -110,12 +122,26 @@ wait "$helper"
 is $? 0 "the end of input: exit 0"
 helper=''
 is "$(figure "$rows" 'kind="route"') $(figure database_up) $(figure journal_backlog_bytes)" "1600 1 0" "the last figures are those of the end"
+is "$(followers stalled_seconds)" "0.000000 0.000000" "no follower has anything left to do"
 kill $reader
 wait $reader 2>/dev/null
 reader=''
 is "$(cat "$work/partial")" "" "whoever reads it never sees a part"
 is "$(find "$work" -name '*.new')" "" "no temporary file stays"
 is "$(sql "SELECT helper FROM bgp.ingest_status")" stopped "bgp.ingest_status: it ended in order"
+
+# a follower whose function fails, and one whose database has no such function
+sql "ALTER FUNCTION hunt.scan_follow() RENAME TO scan_follow_off"
+sql "CREATE OR REPLACE FUNCTION bgp.rib_follow(collector text) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RAISE ''trouble''; END'"
+python3 test/lib/lines.py 100 --first 4000 >"$work/lines"
+"$PROGRAM" -c metrics -s "$work/spool" --metrics "$file" <"$work/lines" >/dev/null 2>"$work/log"
+is "$? $(figure "$rows" 'kind="route"')" "0 100" "bgp.rib_follow fails: all is loaded"
+is "$(followers runs_total)" "0 0" "nothing was brought up to date"
+ok "the failures count" at_least 1 follower_failures_total 'follower="rib"'
+ok "and how long work has waited" at_least 0.001 follower_stalled_seconds 'follower="rib"'
+is "$(figure follower_failures_total 'follower="hunt"') $(figure follower_stalled_seconds 'follower="hunt"')" "0 0.000000" \
+	"what the database does not have is no trouble"
+ok "the log has the reason" said 'error: could not keep bgp.rib up to date: ERROR:  trouble'
 
 # a directory that is not there; what is no file is not replaced
 ln -s /dev/null "$work/device.prom"
