@@ -165,6 +165,7 @@ done
 retention --keep 4d --peer 192.0.2.2 --keep 2d --archive "$work/archive"
 is "$status $err" "0 " "--keep 4d, of one peer 2d"
 is "$(leafs)" "1:4 1:3 1:2 2:2 1:1 2:1 1:0 2:0" "each peer has its days"
+is "$(sql "SELECT peer_id, day FROM bgp.route_day EXCEPT SELECT peer_id, day FROM bgp.partition")" "" "no other is among those that a subscriber is to make"
 is "$(grep -c ^dropped.bgp "$work/out") $(find "$work/archive" -name '*.zst' | wc -l)" "4 4" "it says what it did; an archive each"
 is "$(sql "SELECT count(*) FILTER (WHERE event = 'eor') FROM bgp.session_log")
 $(sql 'SELECT count(*) FROM bgp.ingest_error') $(sql 'SELECT count(*) FROM bgp.ingest_gap')" $'15\n5 5' "session rows, errors and gaps of the day that is not kept are gone"
