@@ -142,6 +142,12 @@ done <<-'END'
 END
 retention --keep 1d --dsn "host=/nonexistent"
 is "$status $out" "1 " "no server: exit 1"
+PGUSER=postgres createdb -O dba bare
+retention --keep 1d --dsn "dbname=bare"
+is "$status $out$err" "1 exabgp-pg-retention: the database has no exabgp-pg schema: exabgp-pg-db init makes it" "no schema: exit 1"
+sql "CREATE SCHEMA bgp; CREATE TABLE bgp.schema_version ()" -d bare
+retention --keep 1d --dsn "dbname=bare"
+is "$status $out$err" "1 exabgp-pg-retention: the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade" "an old one"
 mkdir "$work/archive"
 retention --keep 2d --dry-run --archive "$work/archive"
 is "$status $(grep -c '^would drop' "$work/out") $(ls "$work/archive")" "0 6 " "--dry-run says what would go"
