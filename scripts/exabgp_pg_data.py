@@ -1,9 +1,11 @@
 """What exabgp-pg-vrps and exabgp-pg-as-data share: options, reading a file in whatever way it
-is compressed, and replacing tables of schema hunt in one transaction."""
+is compressed, and replacing tables of schema hunt in one transaction; with exabgp-pg-report,
+how to tell that a database does not have our schema."""
 
 import argparse
 import bz2
 import io
+import json
 import os
 import re
 import subprocess
@@ -121,6 +123,13 @@ def asn_of(value):
     return value
 
 
+# Why the database cannot be used, as JSON, "" if it can; needs: a table of the schema.
+SCHEMA_PROBLEM = """SELECT to_json(CASE WHEN to_regclass('bgp.schema_version') IS NULL THEN
+    'the database has no exabgp-pg schema: exabgp-pg-db init makes it'
+    WHEN to_regclass(:'needs') IS NULL THEN 'the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade' ELSE '' END);
+"""
+
+
 def _psql(options, text, **variables):
     environment = dict(os.environ, PGAPPNAME=os.path.basename(sys.argv[0]), PGCLIENTENCODING="UTF8")
     environment["PGOPTIONS"] = environment.get("PGOPTIONS", "") + " -c client_min_messages=warning"
@@ -171,6 +180,9 @@ def _row(values):
 def replace(options, source, data_time, tables):
     """Replaces hunt.NAME for each (name, columns, rows, statement) of tables, all in one transaction;
     the statement, if any, is run on the staged rows.  Returns (added, removed, total) of each."""
+    problem = json.loads(_psql(options, SCHEMA_PROBLEM, needs="hunt.data_source"))
+    if problem:
+        raise Failed(problem)
     script = ["BEGIN;"]
     for name, columns, rows, statement in tables:
         script.append(f"CREATE TEMP TABLE {name} (LIKE hunt.{name}) ON COMMIT DROP;")

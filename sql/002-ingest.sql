@@ -42,53 +42,7 @@ COMMENT ON FUNCTION bgp.is_attached(text) IS 'is this table of schema bgp a part
 CREATE OR REPLACE FUNCTION bgp.days_max() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3660';
 COMMENT ON FUNCTION bgp.days_max() IS 'most days of one peer that the log may have';
 
--- bgp.ensure_partition: makes the leaf of this peer and UTC day if it is missing;
--- true if it did.  SQLSTATE EP002: the peer has bgp.days_max() already.  CREATE and ATTACH
--- rather than CREATE ... PARTITION OF: ATTACH takes SHARE UPDATE EXCLUSIVE on the parent,
--- which neither COPY nor SELECT waits for.
-CREATE OR REPLACE FUNCTION bgp.ensure_partition(peer_id int, day date)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning AS $$
-DECLARE
-	top	text := format('route_event_%s', $1);
-	leaf	text := format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD'));
-BEGIN
-	IF bgp.is_attached(leaf) THEN
-		RETURN false;
-	END IF;
-	IF NOT EXISTS (SELECT FROM bgp.peer p WHERE p.peer_id = $1) THEN
-		RAISE EXCEPTION 'there is no peer %', $1 USING ERRCODE = 'foreign_key_violation';
-	END IF;
-	-- one creator at a time; the others then find it made
-	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
-	IF NOT bgp.is_attached(top) THEN
-		IF to_regclass('bgp.' || quote_ident(top)) IS NULL THEN
-			EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY RANGE (ts)', top);
-			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', top);
-		END IF;
-		EXECUTE format('ALTER TABLE bgp.route_event ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', top, $1);
-	END IF;
-	IF bgp.is_attached(leaf) THEN
-		RETURN false;
-	END IF;
-	IF (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = to_regclass('bgp.' || quote_ident(top))) >= bgp.days_max() THEN
-		RAISE EXCEPTION 'peer % has % days in the log', $1, bgp.days_max() USING ERRCODE = 'EP002';
-	END IF;
-	-- insert-only: vacuum seldom, for the visibility map and freezing; analyze as ever,
-	-- since a leaf without statistics is badly planned
-	-- (one that is there but detached, by hand or by a retention that did not end, comes back)
-	IF to_regclass('bgp.' || quote_ident(leaf)) IS NULL THEN
-		EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.%I INCLUDING ALL)
-		    WITH (autovacuum_vacuum_insert_scale_factor = 0.5)', leaf, top);
-		EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
-	END IF;
-	EXECUTE format('ALTER TABLE bgp.%I ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', top, leaf,
-	    to_char($2, 'YYYY-MM-DD') || ' 00:00:00+00', to_char($2 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
-	RETURN true;
-END
-$$;
-COMMENT ON FUNCTION bgp.ensure_partition(int, date) IS
-    'makes the partition of bgp.route_event for one peer and UTC day; true if it was missing';
+-- bgp.ensure_partition stands in 015-replication.sql.
 
 -- bgp.ingest_open: where to go on loading this journal.  Waits for a commit of the
 -- helper's last connection that may still be under way, so that its outcome is known.

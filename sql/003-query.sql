@@ -16,5 +16,4 @@ GRANT SELECT ON ALL TABLES IN SCHEMA bgp TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.supernets(inet) TO exabgp_pg_reader;
 GRANT INSERT ON bgp.route_event, bgp.session_log, bgp.ingest_error, bgp.ingest_gap TO exabgp_pg_writer;
 GRANT EXECUTE ON FUNCTION bgp.ensure_peer(text, inet, bigint, inet, bigint, timestamptz),
-    bgp.ensure_partition(int, date), bgp.ingest_open(uuid, text), bgp.ingest_peers(text)
-    TO exabgp_pg_writer;
+    bgp.ingest_open(uuid, text), bgp.ingest_peers(text) TO exabgp_pg_writer;

@@ -18,13 +18,16 @@ COMMENT ON COLUMN bgp.partition.closed IS 'has the indexes that only history nee
 -- each peer that was heard of within the last week, so that no update at midnight has
 -- to wait.  Returns the names of those that were missing.
 CREATE OR REPLACE FUNCTION bgp.ensure_partitions_ahead(days int) RETURNS SETOF text
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY
 	SELECT format('bgp.route_event_%s_%s', p.peer_id, to_char(d, 'YYYYMMDD'))
 	FROM bgp.peer p,
 	    generate_series(date_trunc('day', now() AT TIME ZONE 'UTC'),
 		date_trunc('day', now() AT TIME ZONE 'UTC') + make_interval(days => $1), '1 day') d
 	WHERE p.last_seen > now() - interval '7 days' AND bgp.ensure_partition(p.peer_id, d::date)
-	ORDER BY 1
+	ORDER BY 1;
+END
 $$;
 COMMENT ON FUNCTION bgp.ensure_partitions_ahead(int) IS
     'makes the partitions of today and the given number of days to come';

@@ -224,6 +224,13 @@ CREATE TABLE IF NOT EXISTS bgp.rib_peer (
 COMMENT ON TABLE bgp.rib_peer IS 'how far bgp.rib follows the log of a peer';
 COMMENT ON COLUMN bgp.rib_peer.applied_ts IS 'time of the latest row that the routes show; older rows to come make them be read again from the log';
 COMMENT ON COLUMN bgp.rib_peer.rebuild IS 'the routes are to be made anew from the log';
+ALTER TABLE bgp.rib_peer
+	ADD COLUMN IF NOT EXISTS failing_since timestamptz,
+	ADD COLUMN IF NOT EXISTS retry_at timestamptz,
+	ADD COLUMN IF NOT EXISTS error text;
+COMMENT ON COLUMN bgp.rib_peer.failing_since IS 'since then the routes cannot be brought up to date; NULL: they can';
+COMMENT ON COLUMN bgp.rib_peer.retry_at IS 'it is not tried again before';
+COMMENT ON COLUMN bgp.rib_peer.error IS 'why not: SQLSTATE and message of the last try';
 
 -- a log that was there before this version
 INSERT INTO bgp.rib_peer (peer_id, rebuild)
@@ -703,18 +710,60 @@ $$;
 COMMENT ON FUNCTION bgp.rib_late(int, bigint, bigint, timestamptz, timestamptz) IS
     'changes the routes that a peer holds by rows of the log that are older than some applied before';
 
+-- bgp.rib_follow_peer: brings the routes of a peer up to date with the log, a hundred thousand
+-- events at most; how many batches that were, and what it cost in events.
+CREATE OR REPLACE FUNCTION bgp.rib_follow_peer(peer_id int, rebuild boolean, OUT batches bigint, OUT cost bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	b	record;
+BEGIN
+	WITH due AS (
+		SELECT x.batch_id FROM (SELECT batch_id, sum(to_seq - from_seq) OVER (ORDER BY batch_id) - (to_seq - from_seq) AS before
+		    FROM bgp.batch_pending WHERE consumer = 'rib' AND peer_id = $1) x
+		WHERE x.before < 100000 OR $2),
+	gone AS (
+		DELETE FROM bgp.batch_pending d USING due
+		WHERE d.batch_id = due.batch_id AND d.consumer = 'rib' AND d.peer_id = $1
+		RETURNING d.*)
+	SELECT count(*) AS batches, min(from_seq) AS from_seq, max(to_seq) AS to_seq, min(from_ts) AS from_ts, max(to_ts) AS to_ts
+	INTO b FROM gone;
+	PERFORM bgp.rib_entry_create($1);
+	IF $2 THEN
+		PERFORM bgp.rib_rebuild($1);
+		b.to_ts := greatest(b.to_ts, (SELECT q.last_seen FROM bgp.peer q WHERE q.peer_id = $1));
+		cost := 200000;
+	ELSIF b.from_ts < (SELECT r.applied_ts FROM bgp.rib_peer r WHERE r.peer_id = $1) THEN
+		PERFORM bgp.rib_late($1, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
+		cost := 100000;
+	ELSE
+		cost := bgp.rib_apply($1, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
+	END IF;
+	batches := b.batches;
+	INSERT INTO bgp.rib_peer AS r (peer_id, applied_ts) VALUES ($1, b.to_ts)
+	ON CONFLICT (peer_id) DO UPDATE SET applied_ts = greatest(r.applied_ts, excluded.applied_ts), rebuild = false,
+	    failing_since = NULL, retry_at = NULL, error = NULL;
+END
+$$;
+COMMENT ON FUNCTION bgp.rib_follow_peer(int, boolean) IS 'brings the routes of a peer up to date with the log';
+
 -- bgp.rib_follow: brings the routes of a collector's peers up to date with the log, some
 -- hundred thousand events at most; the number of batches dealt with, 0: there was nothing
 -- left, -1: another session is at it, which may not see all that is committed now.  In
 -- REPEATABLE READ, so that log and pending batches are seen as of the same moment.
+--
+-- A peer that fails keeps its batches, and its routes as they were; the others go on.
+-- bgp.rib_peer says why; it is tried again after 1 s, then after as long as it has been failing,
+-- a minute at most.  What is no peer's fault ends the call: lost to another transaction (class
+-- 40), no room (53), cancelled (57).
 CREATE OR REPLACE FUNCTION bgp.rib_follow(collector text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	budget	bigint := 200000;
-	total	bigint := 0;
+	budget	bigint;
+	total	bigint;
 	p	record;
-	b	record;
+	done	record;
 BEGIN
 	IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
 		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction' USING ERRCODE = 'invalid_transaction_state';
@@ -722,41 +771,39 @@ BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('bgp.rib_follow ' || $1, 0)) THEN
 		RETURN -1;
 	END IF;
-	FOR p IN
-		SELECT w.peer_id, bool_or(w.rebuild) AS rebuild
-		FROM (SELECT b.peer_id, false AS rebuild, b.batch_id FROM bgp.batch_pending b WHERE b.consumer = 'rib'
-		    UNION ALL SELECT r.peer_id, true, 0 FROM bgp.rib_peer r WHERE r.rebuild) w
-		    JOIN bgp.peer q USING (peer_id)
-		WHERE q.collector = $1
-		GROUP BY w.peer_id ORDER BY min(w.batch_id)
+	-- If one fails, all is begun anew without it.  (A subtransaction for each peer would cost a
+	-- tenth: in each, SQL functions are planned again.)
 	LOOP
-		EXIT WHEN budget <= 0;
-		WITH due AS (
-			SELECT x.batch_id FROM (SELECT batch_id, sum(to_seq - from_seq) OVER (ORDER BY batch_id) - (to_seq - from_seq) AS before
-			    FROM bgp.batch_pending WHERE consumer = 'rib' AND peer_id = p.peer_id) x
-			WHERE x.before < 100000 OR p.rebuild),
-		gone AS (
-			DELETE FROM bgp.batch_pending d USING due
-			WHERE d.batch_id = due.batch_id AND d.consumer = 'rib' AND d.peer_id = p.peer_id
-			RETURNING d.*)
-		SELECT count(*) AS batches, min(from_seq) AS from_seq, max(to_seq) AS to_seq, min(from_ts) AS from_ts, max(to_ts) AS to_ts
-		INTO b FROM gone;
-		PERFORM bgp.rib_entry_create(p.peer_id);
-		IF p.rebuild THEN
-			PERFORM bgp.rib_rebuild(p.peer_id);
-			b.to_ts := greatest(b.to_ts, (SELECT q.last_seen FROM bgp.peer q WHERE q.peer_id = p.peer_id));
-			budget := 0;
-		ELSIF b.from_ts < (SELECT r.applied_ts FROM bgp.rib_peer r WHERE r.peer_id = p.peer_id) THEN
-			PERFORM bgp.rib_late(p.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
-			budget := budget - 100000;
-		ELSE
-			budget := budget - bgp.rib_apply(p.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
-		END IF;
-		INSERT INTO bgp.rib_peer AS r (peer_id, applied_ts) VALUES (p.peer_id, b.to_ts)
-		ON CONFLICT (peer_id) DO UPDATE SET applied_ts = greatest(r.applied_ts, excluded.applied_ts), rebuild = false;
-		total := total + greatest(b.batches, 1);
+		budget := 200000;
+		total := 0;
+		BEGIN
+			FOR p IN
+				SELECT q.peer_id, q.peer_address, q.peer_asn, bool_or(w.rebuild) AS rebuild
+				FROM (SELECT b.peer_id, false AS rebuild, b.batch_id FROM bgp.batch_pending b WHERE b.consumer = 'rib'
+				    UNION ALL SELECT r.peer_id, true, 0 FROM bgp.rib_peer r WHERE r.rebuild) w
+				    JOIN bgp.peer q USING (peer_id) LEFT JOIN bgp.rib_peer r USING (peer_id)
+				WHERE q.collector = $1 AND coalesce(r.retry_at <= now(), true)
+				-- those first that may fail again: there is little to undo yet
+				GROUP BY q.peer_id, r.failing_since ORDER BY r.failing_since IS NULL, min(w.batch_id)
+			LOOP
+				EXIT WHEN budget <= 0;
+				done := bgp.rib_follow_peer(p.peer_id, p.rebuild);
+				budget := budget - done.cost;
+				total := total + greatest(done.batches, 1);
+			END LOOP;
+			RETURN total;
+		EXCEPTION WHEN OTHERS THEN
+			IF left(SQLSTATE, 2) IN ('40', '53', '57') THEN
+				RAISE;
+			END IF;
+			RAISE WARNING 'could not bring bgp.rib up to date for peer % (%, AS %): SQLSTATE %: %',
+			    p.peer_id, p.peer_address, p.peer_asn, SQLSTATE, SQLERRM;
+			INSERT INTO bgp.rib_peer AS r (peer_id, failing_since, retry_at, error)
+			VALUES (p.peer_id, now(), now() + interval '1 second', left(format('SQLSTATE %s: %s', SQLSTATE, SQLERRM), 1000))
+			ON CONFLICT (peer_id) DO UPDATE SET failing_since = coalesce(r.failing_since, now()), error = excluded.error,
+			    retry_at = greatest(excluded.retry_at, now() + least(now() - coalesce(r.failing_since, now()), interval '1 minute'));
+		END;
 	END LOOP;
-	RETURN total;
 END
 $$;
 COMMENT ON FUNCTION bgp.rib_follow(text) IS
@@ -821,7 +868,9 @@ SELECT i.collector,
     (SELECT coalesce(now() - min(b.queued_at), interval '0') FROM bgp.batch_pending b JOIN bgp.peer p USING (peer_id)
 	WHERE p.collector = i.collector AND b.consumer = 'rib') AS rib_lag,
     (SELECT coalesce(now() - min(b.queued_at), interval '0') FROM bgp.batch_pending b JOIN bgp.peer p USING (peer_id)
-	WHERE p.collector = i.collector AND b.consumer = 'hunt') AS hunt_lag
+	WHERE p.collector = i.collector AND b.consumer = 'hunt') AS hunt_lag,
+    (SELECT count(*) FROM bgp.rib_peer r JOIN bgp.peer p USING (peer_id)
+	WHERE p.collector = i.collector AND r.failing_since IS NOT NULL) AS rib_failing
 FROM bgp.ingest_position i
 LEFT JOIN LATERAL (SELECT l.event, l.seq FROM bgp.session_log l
     WHERE l.peer_id IS NULL AND l.collector = i.collector AND l.event IN ('start', 'stop')
@@ -836,6 +885,7 @@ COMMENT ON COLUMN bgp.ingest_status.helper IS 'loading; behind: by more than a m
 COMMENT ON COLUMN bgp.ingest_status.peers_up IS 'peers whose session was up as far as is loaded';
 COMMENT ON COLUMN bgp.ingest_status.peers IS 'peers that were ever seen';
 COMMENT ON COLUMN bgp.ingest_status.rib_lag IS 'age of the oldest committed batch that bgp.rib does not show yet';
+COMMENT ON COLUMN bgp.ingest_status.rib_failing IS 'peers of which bgp.rib cannot be brought up to date: bgp.rib_peer says why';
 COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed batch that no rule was applied to yet';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;

@@ -178,6 +178,7 @@ BEGIN
 	FOREACH name IN ARRAY ARRAY['_path', '_communities', '_closed'] LOOP
 		EXECUTE format('DROP INDEX IF EXISTS bgp.%I', leaf || name);
 	END LOOP;
+	DELETE FROM bgp.route_day d WHERE d.peer_id = $1 AND d.day = $2;
 	RETURN NULL;
 END
 $$;

@@ -1,5 +1,5 @@
 -- 015-replication.sql - the logs of several collectors in one central database, by logical
--- replication (sql/NOTES.md).  What is here does nothing in a database that subscribes to none.
+-- replication (sql/NOTES.md); and partitions, of which a subscriber hears.
 
 -- bgp.route_day: the days that the log has a partition for.  Written before the first row of
 -- the day, in a transaction of its own, so that a subscriber hears of it before that row.
@@ -8,11 +8,14 @@ CREATE TABLE IF NOT EXISTS bgp.route_day (
 	day		date NOT NULL,
 	PRIMARY KEY (peer_id, day)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE bgp.route_day IS 'days for which bgp.ensure_partition made a partition, for a central database to make it as well';
+COMMENT ON TABLE bgp.route_day IS 'days that the log has a partition for, for a central database to make it as well';
 INSERT INTO bgp.route_day (peer_id, day)
 SELECT p.peer_id, p.day FROM bgp.partition p ON CONFLICT DO NOTHING;
 
--- bgp.ensure_partition as in 002, and notes the day.
+-- bgp.ensure_partition: makes the leaf of this peer and UTC day if it is missing;
+-- true if it did.  SQLSTATE EP002: the peer has bgp.days_max() already.  CREATE and ATTACH
+-- rather than CREATE ... PARTITION OF: ATTACH takes SHARE UPDATE EXCLUSIVE on the parent,
+-- which neither COPY nor SELECT waits for.
 CREATE OR REPLACE FUNCTION bgp.ensure_partition(peer_id int, day date)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning AS $$
@@ -51,22 +54,20 @@ BEGIN
 	END IF;
 	EXECUTE format('ALTER TABLE bgp.%I ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', top, leaf,
 	    to_char($2, 'YYYY-MM-DD') || ' 00:00:00+00', to_char($2 + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
-	-- also of a day that was dropped here and is made again: the subscriber may have dropped it too
-	INSERT INTO bgp.route_day AS d VALUES ($1, $2)
-	ON CONFLICT ON CONSTRAINT route_day_pkey DO UPDATE SET day = excluded.day;
-	-- days that retention dropped; a subscriber that copies all of them has yet to make most
-	IF pg_trigger_depth() = 0 THEN
-		DELETE FROM bgp.route_day d
-		WHERE d.peer_id = $1 AND NOT bgp.is_attached(format('route_event_%s_%s', $1, to_char(d.day, 'YYYYMMDD')));
-	END IF;
+	-- published is the INSERT alone, whatever was there before
+	DELETE FROM bgp.route_day d WHERE d.peer_id = $1 AND d.day = $2;
+	INSERT INTO bgp.route_day VALUES ($1, $2);
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION bgp.ensure_partition(int, date) IS
     'makes the partition of bgp.route_event for one peer and UTC day; true if it was missing';
+REVOKE ALL ON FUNCTION bgp.ensure_partition(int, date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION bgp.ensure_partition(int, date) TO exabgp_pg_writer;
 
 -- --- at the subscriber: triggers that fire for replicated rows only ------------------------
 
+-- A day that another database notes is noted here by making its partition, if that is missing.
 CREATE OR REPLACE FUNCTION bgp.replicated_day() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -75,8 +76,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bgp.replicated_day() IS 'makes the partition of a day for rows of another database that are to come';
-CREATE OR REPLACE TRIGGER replicated_day AFTER INSERT OR UPDATE ON bgp.route_day
-    FOR EACH ROW EXECUTE FUNCTION bgp.replicated_day();
+CREATE OR REPLACE TRIGGER replicated_day BEFORE INSERT ON bgp.route_day
+    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION bgp.replicated_day();
 ALTER TABLE bgp.route_day ENABLE REPLICA TRIGGER replicated_day;
 
 -- The consumers that are told of a batch are those of this database, whoever is told in the

@@ -206,6 +206,16 @@ ok "it says so" grep -q "could not read .*nowhere: No such file" "$work/err"
 run env PGDATABASE=nowhere scripts/exabgp-pg-vrps $data/routinator.csv
 is $status 1 "a database that is not there: exit 1"
 ok "it says so" grep -q 'could not load: .*"nowhere"' "$work/err"
+PGUSER=postgres createdb -O dba bare
+for problem in "the database has no exabgp-pg schema: exabgp-pg-db init makes it" "the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade"; do
+	vrps $data/routinator.csv --dsn "dbname=bare"
+	is "$status $out$err" "1 exabgp-pg-vrps: $problem" "exabgp-pg-vrps, ${problem%%:*}: exit 1"
+	for option in --relationships=$data/20261101.as-rel.txt --names=$data/asnames.txt; do
+		run scripts/exabgp-pg-as-data $option --dsn "dbname=bare"
+		is "$status $out$err" "1 exabgp-pg-as-data: $problem" "exabgp-pg-as-data ${option%%=*}, ${problem%%:*}: exit 1"
+	done
+	sql "CREATE SCHEMA IF NOT EXISTS bgp; CREATE TABLE IF NOT EXISTS bgp.schema_version ()" -d bare 2>/dev/null
+done
 for role in analyst loader; do
 	run env PGUSER=$role scripts/exabgp-pg-vrps $data/routinator.csv
 	is "$status $(sql "SELECT count(*) FROM hunt.vrp")" "1 0" "$role may not"

@@ -56,6 +56,14 @@ report 10.0.0.0/8 --from 2026-01-02 --to 2026-01-01
 is "$status" 64 "a time that ends before it begins: exit 64"
 run scripts/exabgp-pg-report 1 --dsn "dbname=nowhere"
 is "$status $(grep -c nowhere "$work/err")" "1 1" "no such database: exit 1"
+createdb bare
+for subject in 1 10.0.0.0/8; do
+	report $subject --dsn "dbname=bare"
+	is "$status $out$err" "1 exabgp-pg-report: the database has no exabgp-pg schema: exabgp-pg-db init makes it" "$subject: no schema: exit 1"
+done
+sql "CREATE SCHEMA bgp; GRANT USAGE ON SCHEMA bgp TO analyst; CREATE TABLE bgp.schema_version ()" -d bare
+report 1 --dsn "dbname=bare"
+is "$status $out$err" "1 exabgp-pg-report: the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade" "an old one"
 report 10.0.0.0/8 -o "$work/none/page"
 is "$status $(grep -c 'No such file' "$work/err")" "1 1" "a file that cannot be written: exit 1"
 report 10.0.0.0/8 -o "$work/empty.html"

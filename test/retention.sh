@@ -142,6 +142,12 @@ done <<-'END'
 END
 retention --keep 1d --dsn "host=/nonexistent"
 is "$status $out" "1 " "no server: exit 1"
+PGUSER=postgres createdb -O dba bare
+retention --keep 1d --dsn "dbname=bare"
+is "$status $out$err" "1 exabgp-pg-retention: the database has no exabgp-pg schema: exabgp-pg-db init makes it" "no schema: exit 1"
+sql "CREATE SCHEMA bgp; CREATE TABLE bgp.schema_version ()" -d bare
+retention --keep 1d --dsn "dbname=bare"
+is "$status $out$err" "1 exabgp-pg-retention: the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade" "an old one"
 mkdir "$work/archive"
 retention --keep 2d --dry-run --archive "$work/archive"
 is "$status $(grep -c '^would drop' "$work/out") $(ls "$work/archive")" "0 6 " "--dry-run says what would go"
@@ -165,6 +171,7 @@ done
 retention --keep 4d --peer 192.0.2.2 --keep 2d --archive "$work/archive"
 is "$status $err" "0 " "--keep 4d, of one peer 2d"
 is "$(leafs)" "1:4 1:3 1:2 2:2 1:1 2:1 1:0 2:0" "each peer has its days"
+is "$(sql "SELECT peer_id, day FROM bgp.route_day EXCEPT SELECT peer_id, day FROM bgp.partition")" "" "no other is among those that a subscriber is to make"
 is "$(grep -c ^dropped.bgp "$work/out") $(find "$work/archive" -name '*.zst' | wc -l)" "4 4" "it says what it did; an archive each"
 is "$(sql "SELECT count(*) FILTER (WHERE event = 'eor') FROM bgp.session_log")
 $(sql 'SELECT count(*) FROM bgp.ingest_error') $(sql 'SELECT count(*) FROM bgp.ingest_gap')" $'15\n5 5' "session rows, errors and gaps of the day that is not kept are gone"

@@ -93,4 +93,6 @@ python3 test/lib/rib_lines.py 300 --from "$first" --seed $((seed + 3)) --pid 600
 "$PROGRAM" -c up -s "$work/spool" --no-resync --drain inf -b 11 <"$work/new" 2>"$work/helper.err"
 is "$? $(sql "SELECT count(*) FROM bgp.batch_pending")" "0 0" "the new helper goes on where it ended"
 replayed "with the same routes"
+is "$(sql "SELECT peer_id, day FROM bgp.partition EXCEPT SELECT peer_id, day FROM bgp.route_day") $(sql "SELECT count(*) > 0 FROM bgp.partition WHERE peer_id = 3")" " t" \
+	"partitions made since are noted for subscribers"
 done_testing

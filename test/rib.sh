@@ -243,10 +243,55 @@ others_at_it() {
 	replayed "so that the routes are right" --states 2 --queries 0
 }
 
+# one of two peers cannot be followed; the other is, and so is the first in the end
+one_peer_fails() {
+	local peer other
+
+	python3 test/lib/rib_lines.py 600 --from "$first" --days 4 --seed "$seed" --pid 4249 --routes --peers 2 >"$work/alpha.9"
+	head -n 300 "$work/alpha.9" >"$work/alpha.10"
+	load alpha "$work/alpha.10" -b 50
+	read -r peer other <<<"$(sql "SELECT string_agg(peer_id::text, ' ' ORDER BY peer_id) FROM bgp.peer")"
+	sql "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no luck''; END';
+	    CREATE TRIGGER fails BEFORE INSERT OR UPDATE OR DELETE ON bgp.rib_entry_$peer EXECUTE FUNCTION fails()"
+	tail -n +301 "$work/alpha.9" >"$work/alpha.10"
+	load alpha "$work/alpha.10" -b 50
+	is "$? $(sql "SELECT string_agg(DISTINCT peer_id::text, ' ') FROM bgp.batch_pending")" "0 $peer" "a peer fails: its batches wait, those of the other do not"
+	is "$(sql "SELECT count(*) > 0 FROM bgp.rib WHERE peer_id = $other") $(differs "$other") $(differs "$peer")" "t f t" "the other's routes are those of the log"
+	sql "UPDATE bgp.rib_peer SET retry_at = now()"
+	is "$(psql -XAtq -c 'BEGIN ISOLATION LEVEL REPEATABLE READ' -c "SELECT bgp.rib_follow('alpha')" -c COMMIT 2>&1 | sed 's/AS [0-9]*/AS/; s/[0-9.]*, /, /; s/(.*, /(/')" \
+	    "WARNING:  could not bring bgp.rib up to date for peer $peer (AS): SQLSTATE P0001: no luck"$'\n'0 "a warning names the peer and what is wrong"
+	is "$(sql "SELECT peer_id, failing_since < now(), retry_at > now(), error FROM bgp.rib_peer WHERE failing_since IS NOT NULL")" \
+	    "$peer|t|t|SQLSTATE P0001: no luck" "so does bgp.rib_peer"
+	is "$(sql "SELECT rib_failing, rib_lag > '0' FROM bgp.ingest_status")" "1|t" "bgp.ingest_status shows it"
+	# what is cancelled is no failure of a peer
+	sql "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); END'; UPDATE bgp.rib_peer SET retry_at = now()"
+	is "$(psql -XAtq -v VERBOSITY=sqlstate -c "SET statement_timeout = '300ms'" -c 'BEGIN ISOLATION LEVEL REPEATABLE READ' -c "SELECT bgp.rib_follow('alpha')" -c COMMIT 2>&1)" \
+	    "ERROR:  57014" "a call that is cancelled ends"
+	is "$(sql "SELECT error FROM bgp.rib_peer WHERE peer_id = $peer")" "SQLSTATE P0001: no luck" "and changes nothing"
+	sql "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no luck''; END'"
+	follow_all
+	sql "DROP FUNCTION fails() CASCADE" 2>/dev/null
+	ok "when the cause is gone, a later call deals with its batches" wait_for 30 follow_all
+	is "$(sql "SELECT rib_failing, rib_lag FROM bgp.ingest_status")" "0|00:00:00" "and all is well"
+	replayed "with the right routes"
+}
+
+# differs PEER: are its routes others than its log gives?
+differs() {
+	sql "WITH a AS (SELECT * FROM bgp.rib WHERE peer_id = $1), b AS (SELECT * FROM bgp.rib_at('infinity', NULL, ARRAY[$1]))
+	    SELECT EXISTS ((TABLE a EXCEPT ALL TABLE b) UNION ALL (TABLE b EXCEPT ALL TABLE a))"
+}
+
+# follow_all: calls until there is nothing left now; was that all there is?
+follow_all() {
+	while [ "$(psql -XAtq -c 'BEGIN ISOLATION LEVEL REPEATABLE READ' -c "SELECT bgp.rib_follow('alpha')" -c COMMIT 2>/dev/null)" != 0 ]; do :; done
+	[ "$(sql "SELECT count(*) FROM bgp.batch_pending")" = 0 ]
+}
+
 scripts/exabgp-pg-db init >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
 # what is dealt with at a time, and from when on all is read again, so that a small log gets there
 sql "DO \$\$ DECLARE f record; BEGIN
-    FOR f IN SELECT * FROM (VALUES ('rib_follow', '100000', '40'), ('rib_late', '2000', '6')) f (name, usual, small) LOOP
+    FOR f IN SELECT * FROM (VALUES ('rib_follow_peer', '100000', '40'), ('rib_late', '2000', '6')) f (name, usual, small) LOOP
 	ASSERT pg_get_functiondef(('bgp.' || f.name)::regproc) ~ f.usual, 'bgp.' || f.name || ' has no limit any more';
 	EXECUTE replace(pg_get_functiondef(('bgp.' || f.name)::regproc), f.usual, f.small);
     END LOOP;
@@ -261,4 +306,6 @@ forget_all
 server_dies
 forget_all
 others_at_it
+forget_all
+one_peer_fails
 done_testing

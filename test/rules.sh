@@ -83,6 +83,16 @@ run $rules show 3
 is "$status $err" "1 exabgp-pg-rules: there is no version 3" "show 3"
 run $rules show --dsn "host=/nonexistent dbname=bgp"
 is "$status" 2 "a database that cannot be reached"
+createdb bare
+cp "$work/good file.json" "$work/good"
+for arguments in "check $work/good" "load $work/good" "diff $work/good" show; do
+	# shellcheck disable=SC2086 # several
+	run $rules $arguments --dsn "dbname=bare"
+	is "$status $out$err" "2 exabgp-pg-rules: the database has no exabgp-pg schema: exabgp-pg-db init makes it" "${arguments%% *}: no schema"
+done
+sql "CREATE SCHEMA bgp; CREATE TABLE bgp.schema_version ()" -d bare
+run $rules show --dsn "dbname=bare"
+is "$status $out$err" "2 exabgp-pg-rules: the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade" "an old one"
 run env PGHOST=/nonexistent $rules check --dsn="host=$PGHOST port=$PGPORT dbname=bgp user=postgres" "$work/good file.json"
 is "$status$err" 0 "--dsn wins over the environment"
 # more than fits on a command line

@@ -46,11 +46,14 @@ INSERT INTO bgp.route_event (ts, seq, peer_id, kind) VALUES (:'today'::timestamp
 SELECT is(bgp.retire(:a, :'today'::date - 3, '{}'), NULL, 'a leaf is taken out');
 SELECT is((SELECT count(*) FROM bgp.route_event WHERE peer_id = :a), 0::bigint, 'its rows are not in the log');
 SELECT is((SELECT string_agg(day - :'today'::date || ' ' || leaf, ',') FROM bgp.retired WHERE peer_id = :a), '-3 bgp.' || :'leaf' || '_retired', 'bgp.retired has it');
+CREATE FUNCTION pg_temp.noted() RETURNS TABLE (peer_id int, day date) LANGUAGE sql AS 'SELECT d.peer_id, d.day FROM bgp.route_day d';
+SELECT set_eq('SELECT * FROM pg_temp.noted()', 'SELECT peer_id, day FROM bgp.partition', 'it is none of the days that a subscriber is to make');
 SELECT is(bgp.retire(:a, :'today'::date - 3, '{}'), NULL, 'again: there is nothing to do');
 SELECT is(bgp.ensure_partition(:a, :'today'::date - 3), true, 'a late line makes a leaf anew');
 INSERT INTO bgp.route_event (ts, seq, peer_id, kind) VALUES (:'today'::timestamp AT TIME ZONE 'UTC' - interval '60 hours', 2, :a, 'W');
 SELECT is(bgp.retire(:a, :'today'::date - 3, '{}'), 'bgp.' || :'leaf' || '_retired is still there', 'which has to wait for the other one');
 SELECT is(bgp.unretire(:a, :'today'::date - 3), true, 'the first comes back');
+SELECT set_eq('SELECT * FROM pg_temp.noted()', 'SELECT peer_id, day FROM bgp.partition', 'its day as well');
 SELECT is((SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM bgp.route_event WHERE peer_id = :a), '1 2', 'both are in the log');
 SELECT is(bgp.unretire(:a, :'today'::date - 3), false, 'there is no other');
 SELECT is(bgp.retire(:a, :'today'::date - 3, '{}'), NULL, 'it goes as a whole');

@@ -243,6 +243,59 @@ SELECT is(bgp.rib_base_find(pg_temp.id(2), 'infinity'), NULL::date, 'it is not t
 SELECT bgp.rib_base_write(pg_temp.id(2), '2024-03-02') \g /dev/null
 SELECT is((SELECT sum(cardinality(routes)) FROM bgp.rib_base WHERE peer_id = pg_temp.id(2)), 4::bigint, 'written twice, it is there once');
 
+-- --- a peer that fails -------------------------------------------------------------------------
+
+INSERT INTO pg_temp.peer SELECT n, bgp.ensure_peer('tap', ('192.0.2.' || n)::inet, 64600 + n, NULL, NULL, '2024-03-01 00:00:00+00') FROM generate_series(4, 5) n;
+SELECT bgp.ensure_partition(id, '2024-03-01') FROM peer WHERE n >= 4 \g /dev/null
+SELECT pg_temp.route(n, 40, 'A', '172.16.0.0/12', ARRAY[64600 + n]), pg_temp.route(n, 40, 'A', '192.168.0.0/16', ARRAY[64600 + n]) FROM generate_series(4, 5) n \g /dev/null
+SELECT pg_temp.follow() \g /dev/null
+CREATE FUNCTION pg_temp.fails() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION 'no luck' USING ERRCODE = current_setting('tap.sqlstate');
+END
+$$;
+SELECT format('CREATE TRIGGER fails BEFORE INSERT ON bgp.rib_entry_%s FOR EACH ROW EXECUTE FUNCTION pg_temp.fails()', pg_temp.id(4)) \gexec
+CREATE FUNCTION pg_temp.failing() RETURNS TABLE (n int, since boolean, error text) LANGUAGE sql AS $$
+	SELECT p.n, r.failing_since = now(), r.error FROM bgp.rib_peer r JOIN pg_temp.peer p ON p.id = r.peer_id WHERE r.retry_at > now()
+$$;
+CREATE FUNCTION pg_temp.waits(n int) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM bgp.batch_pending b WHERE b.consumer = 'rib' AND b.peer_id = pg_temp.id(n)
+$$;
+SET LOCAL tap.sqlstate = 'P0042';
+SET LOCAL client_min_messages = error;
+SELECT pg_temp.route(n, 41, 'W', '192.168.0.0/16'), pg_temp.route(n, 41, 'A', '172.16.0.0/12', ARRAY[64600 + n, 7]) FROM generate_series(4, 5) n \g /dev/null
+SELECT is(pg_temp.follow(), 1::bigint, 'one peer fails, the batch of the other is dealt with');
+SELECT set_eq('SELECT * FROM pg_temp.held(5)', $$VALUES ('172.16.0.0/12', 7::bigint, 41, 41, 40)$$, 'its routes follow the log');
+SELECT set_eq('SELECT * FROM pg_temp.held(4)', $$VALUES ('172.16.0.0/12', 64604::bigint, 40, 40, 40), ('192.168.0.0/16', 64604, 40, 40, 40)$$, 'those of the one that fails stay as they were');
+SELECT results_eq('SELECT pg_temp.waits(4), pg_temp.waits(5)', $$VALUES (1::bigint, 0::bigint)$$, 'its batch waits');
+SELECT set_eq('SELECT * FROM pg_temp.failing()', $$VALUES (4, true, 'SQLSTATE P0042: no luck')$$, 'bgp.rib_peer says which, since when and why');
+SELECT pg_temp.route(n, 42, 'A', '172.20.0.0/16', ARRAY[64600 + n]) FROM generate_series(4, 5) n \g /dev/null
+SELECT is(pg_temp.follow(), 1::bigint, 'the other goes on');
+SELECT is(bgp.rib_follow('tap'), 0::bigint, 'until there is nothing else left');
+INSERT INTO bgp.ingest_position (journal_id, collector) VALUES (gen_random_uuid(), 'tap');
+SELECT set_eq($$SELECT rib_failing FROM bgp.ingest_status WHERE collector = 'tap'$$, ARRAY[1::bigint], 'bgp.ingest_status counts it');
+UPDATE bgp.rib_peer SET failing_since = now() - interval '20 s', retry_at = now() WHERE retry_at > now();
+SELECT is(bgp.rib_follow('tap'), 0::bigint, 'tried again, it fails again');
+SELECT set_eq('SELECT retry_at - now() AS a, now() - failing_since AS b FROM bgp.rib_peer WHERE failing_since IS NOT NULL', $$VALUES (interval '20 s', interval '20 s')$$,
+    'and waits for as long as it has been failing');
+UPDATE bgp.rib_peer SET failing_since = now() - interval '1 day', retry_at = now() WHERE retry_at > now();
+SELECT bgp.rib_follow('tap') \g /dev/null
+SELECT set_eq('SELECT retry_at - now() FROM bgp.rib_peer WHERE failing_since IS NOT NULL', ARRAY[interval '1 minute'], 'for a minute at most');
+UPDATE bgp.rib_peer SET retry_at = now() WHERE retry_at > now();
+SET LOCAL tap.sqlstate = '40001';
+SELECT throws_ok($$SELECT bgp.rib_follow('tap')$$, '40001', 'no luck', 'what is lost to another transaction ends the call');
+SET LOCAL tap.sqlstate = '57P03';
+SELECT throws_ok($$SELECT bgp.rib_follow('tap')$$, '57P03', 'no luck', 'so does a server that ends');
+SET LOCAL tap.sqlstate = '53100';
+SELECT throws_ok($$SELECT bgp.rib_follow('tap')$$, '53100', 'no luck', 'and a full disk');
+SELECT is(pg_temp.waits(4), 2::bigint, 'nothing is lost by that');
+SELECT format('DROP TRIGGER fails ON bgp.rib_entry_%s', pg_temp.id(4)) \gexec
+SELECT is(bgp.rib_follow('tap'), 2::bigint, 'when the cause is gone, its batches are dealt with');
+SELECT set_eq('SELECT * FROM pg_temp.held(4)', $$VALUES ('172.16.0.0/12', 7::bigint, 41, 41, 40), ('172.20.0.0/16', 64604, 42, 42, 42)$$, 'its routes are what the log says');
+SELECT set_eq('SELECT * FROM bgp.rib WHERE peer_id = pg_temp.id(4)', $$SELECT * FROM bgp.rib_at('infinity', NULL, ARRAY[pg_temp.id(4)])$$, 'as bgp.rib_at has them');
+SELECT is_empty('SELECT FROM bgp.rib_peer WHERE failing_since IS NOT NULL OR retry_at IS NOT NULL OR error IS NOT NULL', 'and it no longer fails');
+RESET client_min_messages;
+
 -- --- who may do what ---------------------------------------------------------------------------
 
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'bgp'::regnamespace AND p.proname ~ '^(rib|batch)'

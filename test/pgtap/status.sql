@@ -19,7 +19,7 @@ CREATE FUNCTION pg_temp.helper(collector text) RETURNS text LANGUAGE sql AS $$
 $$;
 
 SELECT columns_are('bgp', 'ingest_status', ARRAY['collector', 'last_commit', 'lag', 'journal_bytes', 'rows_total',
-    'errors_total', 'gaps_total', 'since_commit', 'helper', 'peers_up', 'peers', 'rib_lag', 'hunt_lag']);
+    'errors_total', 'gaps_total', 'since_commit', 'helper', 'peers_up', 'peers', 'rib_lag', 'hunt_lag', 'rib_failing']);
 
 SELECT pg_temp.journal('new', NULL);
 SELECT is(pg_temp.helper('new'), 'new', 'connected, nothing committed yet');
