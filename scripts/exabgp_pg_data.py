@@ -4,6 +4,7 @@ is compressed, and replacing tables of schema hunt in one transaction."""
 import argparse
 import bz2
 import io
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,7 @@ class Parser(argparse.ArgumentParser):
 def run(main):
     """Calls main and ends the program, with one line on standard error if it failed."""
     program = os.path.basename(sys.argv[0])
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except Refused as e:
@@ -170,9 +172,11 @@ def _row(values):
 
 def replace(options, source, data_time, tables):
     """Replaces hunt.NAME for each (name, columns, rows, statement) of tables, all in one transaction;
-    the statement, if any, is run on the staged rows.  Returns (added, removed, total) of each."""
+    the statement, if any, is run on the staged rows.  Returns of each (added, removed, total), and what
+    the statement gave as JSON or None."""
     script = ["BEGIN;"]
     for name, columns, rows, statement in tables:
+        script.append("\\echo .")
         script.append(f"CREATE TEMP TABLE {name} (LIKE hunt.{name}) ON COMMIT DROP;")
         script.append(f"COPY pg_temp.{name} ({columns}) FROM STDIN;")
         script.extend(map(_row, rows))
@@ -194,7 +198,11 @@ def replace(options, source, data_time, tables):
         allow_empty=options.allow_empty,
         allow_shrink=options.allow_shrink,
     )
-    return [tuple(map(int, line.split("|"))) for line in out.split()]
+    results = []
+    for part in out.split(".\n")[1:]:
+        *said, changes = part.rstrip("\n").split("\n")
+        results.append((tuple(map(int, changes.split("|"))), json.loads(said[0]) if said else None))
+    return results
 
 
 def report(name, changes, notes=()):
