@@ -140,7 +140,7 @@ def _psql(options, text, **variables):
     if done.returncode != 0:
         why = re.sub(r"^psql:(<stdin>:\d+: )? *", "", done.stderr.decode(errors="replace").strip())
         raise Failed(f"could not load: {why}")
-    return done.stdout.decode()
+    return done.stdout.decode(errors="replace")  # (of an SQL_ASCII database it need not be UTF-8)
 
 
 def encoding_of(options):
