@@ -45,6 +45,7 @@ class Parser(argparse.ArgumentParser):
 def run(main):
     """Calls main and ends the program, with one line on standard error if it failed."""
     program = os.path.basename(sys.argv[0])
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except Refused as e:
@@ -147,7 +148,7 @@ def _psql(options, text, **variables):
     if done.returncode != 0:
         why = re.sub(r"^psql:(<stdin>:\d+: )? *", "", done.stderr.decode(errors="replace").strip())
         raise Failed(f"could not load: {why}")
-    return done.stdout.decode()
+    return done.stdout.decode(errors="replace")  # (of an SQL_ASCII database it need not be UTF-8)
 
 
 def encoding_of(options):
@@ -179,12 +180,14 @@ def _row(values):
 
 def replace(options, source, data_time, tables):
     """Replaces hunt.NAME for each (name, columns, rows, statement) of tables, all in one transaction;
-    the statement, if any, is run on the staged rows.  Returns (added, removed, total) of each."""
+    the statement, if any, is run on the staged rows.  Returns of each (added, removed, total), and what
+    the statement gave as JSON or None."""
     problem = json.loads(_psql(options, SCHEMA_PROBLEM, needs="hunt.data_source"))
     if problem:
         raise Failed(problem)
     script = ["BEGIN;"]
     for name, columns, rows, statement in tables:
+        script.append("\\echo .")
         script.append(f"CREATE TEMP TABLE {name} (LIKE hunt.{name}) ON COMMIT DROP;")
         script.append(f"COPY pg_temp.{name} ({columns}) FROM STDIN;")
         script.extend(map(_row, rows))
@@ -206,7 +209,11 @@ def replace(options, source, data_time, tables):
         allow_empty=options.allow_empty,
         allow_shrink=options.allow_shrink,
     )
-    return [tuple(map(int, line.split("|"))) for line in out.split()]
+    results = []
+    for part in out.split(".\n")[1:]:
+        *said, changes = part.rstrip("\n").split("\n")
+        results.append((tuple(map(int, changes.split("|"))), json.loads(said[0]) if said else None))
+    return results
 
 
 def report(name, changes, notes=()):

@@ -97,7 +97,7 @@ CREATE TABLE IF NOT EXISTS hunt.tier1 (
 	asn		bigint PRIMARY KEY CHECK (asn BETWEEN 0 AND 4294967295),
 	name		text
 );
-COMMENT ON TABLE hunt.tier1 IS 'networks that buy transit from nobody; edit as you like, a file of AS relationships with a line of the inferred clique replaces it';
+COMMENT ON TABLE hunt.tier1 IS 'networks that buy transit from nobody; edit as you like, but a file of AS relationships with a line of the inferred clique replaces it, unless exabgp-pg-as-data has --keep-tier1';
 
 -- What b is in the eyes of a; one row at most, since a pair stands there once.
 CREATE OR REPLACE FUNCTION hunt.relationship(a bigint, b bigint) RETURNS text
@@ -114,8 +114,11 @@ COMMENT ON FUNCTION hunt.relationship(bigint, bigint) IS 'what b is to a: custom
 DO $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM hunt.data_source WHERE name = 'bogon_prefix_list') THEN
-		-- IPv4: what the IANA special-purpose address registry does not call globally reachable, and
-		-- multicast.  (AS112 and AMT are reachable: not here.)
+		-- Checked against the IANA special-purpose address registries (both of 2025-10-09), and the
+		-- IPv6 address space (2025-10-23), as they were on 2026-09-28; test/pgtap has all their blocks.
+		-- IPv4: what the registry does not call globally reachable, and multicast.  (AS112 and AMT are
+		-- reachable: not here.  Two addresses of 192.0.0.0/24 are as well, but no route of the global
+		-- table.)
 		INSERT INTO hunt.bogon_prefix_list (prefix, name, source, since) VALUES
 		    ('0.0.0.0/8', 'this network', 'RFC 791', '1981-09-01'),
 		    ('10.0.0.0/8', 'private use', 'RFC 1918', '1996-02-01'),
@@ -133,10 +136,14 @@ BEGIN
 		    ('224.0.0.0/4', 'multicast', 'RFC 5771', '2010-03-01'),
 		    ('240.0.0.0/4', 'reserved', 'RFC 1112', '1989-08-01'),
 		    ('255.255.255.255/32', 'limited broadcast', 'RFC 919', '1984-10-01');
-		-- IPv6: all outside of 2000::/3, and within it what is no global unicast.  2001::/23 in pieces, since
-		-- AMT, AS112, anycast, Teredo, ORCHIDv2 and DRIP in it are reachable or have no ruling.
+		-- IPv6: all outside of 2000::/3, and within it what is no global unicast; not what is merely not
+		-- allocated yet.  2001::/23 in pieces, since AMT, AS112, anycast, Teredo, ORCHIDv2 and DRIP in it
+		-- are reachable or have no ruling.  Of 2002::/16 the registry says neither, but since RFC 7526
+		-- there are to be no public relays to it, and usual filters have it; as they have all of ::/8,
+		-- with 64:ff9b::/96 (NAT64), which the registry calls reachable.
 		INSERT INTO hunt.bogon_prefix_list (prefix, name, source, since) VALUES
 		    ('::/8', 'reserved; loopback, IPv4-mapped, translation', 'RFC 4291', '2006-02-01'),
+		    ('64:ff9b:1::/48', 'IPv4/IPv6 translation, local use', 'RFC 8215', '2017-08-01'),
 		    ('100::/8', 'reserved', 'RFC 4291', '2006-02-01'),
 		    ('100::/64', 'discard only', 'RFC 6666', '2012-08-01'),
 		    ('100:0:0:1::/64', 'dummy prefix', 'RFC 9780', '2025-05-01'),
@@ -144,6 +151,7 @@ BEGIN
 		    ('400::/6', 'reserved', 'RFC 4291', '2006-02-01'),
 		    ('800::/5', 'reserved', 'RFC 4291', '2006-02-01'),
 		    ('1000::/4', 'reserved', 'RFC 4291', '2006-02-01'),
+		    ('2001:2::/32', 'IETF protocol assignments', 'RFC 2928', '2000-09-01'),
 		    ('2001:2::/48', 'benchmarking', 'RFC 5180', '2008-05-01'),
 		    ('2001:5::/32', 'IETF protocol assignments', 'RFC 2928', '2000-09-01'),
 		    ('2001:6::/31', 'IETF protocol assignments', 'RFC 2928', '2000-09-01'),
@@ -171,10 +179,14 @@ BEGIN
 		    ('fec0::/10', 'site local, deprecated', 'RFC 3879', '2004-09-01'),
 		    ('ff00::/8', 'multicast', 'RFC 4291', '2006-02-01');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'bogon_prefix_list', count(*), 'shipped: IANA special-purpose and address space registries', '2026-11-25 00:00:00+00'
+		SELECT 'bogon_prefix_list', count(*), 'shipped: IANA special-purpose address registries of 2025-10-09, IPv6 address space of 2025-10-23',
+		    '2026-09-28 00:00:00+00'
 		FROM hunt.bogon_prefix_list;
 	END IF;
 	IF NOT EXISTS (SELECT FROM hunt.data_source WHERE name = 'bogon_asn_list') THEN
+		-- The IANA registries of special-purpose AS numbers and of AS numbers (65552 to 131071 is reserved
+		-- in the latter only), as they were on 2026-09-28.  (The former has AS112 as well, which is in use:
+		-- RFC 7534.)
 		INSERT INTO hunt.bogon_asn_list (asns, name, source, since) VALUES
 		    ('[0,0]', 'AS 0', 'RFC 7607', '2015-08-01'),
 		    ('[23456,23456]', 'AS_TRANS', 'RFC 6793', '2012-12-01'),
@@ -182,22 +194,26 @@ BEGIN
 		    ('[64512,65534]', 'private use', 'RFC 6996', '2013-07-01'),
 		    ('[65535,65535]', 'last 16-bit ASN', 'RFC 7300', '2014-07-01'),
 		    ('[65536,65551]', 'documentation', 'RFC 5398', '2008-12-01'),
-		    ('[65552,131071]', 'reserved', 'IANA', '2008-12-01'),
+		    ('[65552,131071]', 'reserved', 'IANA AS numbers', '2008-12-01'),
 		    ('[4200000000,4294967294]', 'private use', 'RFC 6996', '2013-07-01'),
 		    ('[4294967295,4294967295]', 'last 32-bit ASN', 'RFC 7300', '2014-07-01');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'bogon_asn_list', count(*), 'shipped: IANA AS number registries', '2026-11-25 00:00:00+00'
+		SELECT 'bogon_asn_list', count(*), 'shipped: IANA registries of AS numbers and special-purpose AS numbers', '2026-09-28 00:00:00+00'
 		FROM hunt.bogon_asn_list;
 	END IF;
 	IF NOT EXISTS (SELECT FROM hunt.data_source WHERE name = 'tier1') THEN
-		-- common knowledge, as of 2026; those that were bought since then still peer as before
+		-- Nobody keeps a list; these are on one of two.  CAIDA sets a clique for its AS relationships
+		-- (README of serial-1, the list of March 2016, static again since August 2019): with networks
+		-- that were bought since then, and still peer as before.  jwbensley/Tier-1-Analysis has those that
+		-- bgp.tools, CAIDA's AS Rank and Wikipedia agree upon (2025 Q4, the same in April 2026); of these
+		-- not Hurricane Electric (6939), which is said to be one for IPv6 only.
 		INSERT INTO hunt.tier1 (asn, name) VALUES
 		    (174, 'Cogent'), (209, 'Lumen, formerly Qwest'), (286, 'GTT, formerly KPN'), (701, 'Verizon'),
-		    (1239, 'Cogent, formerly Sprint'), (1299, 'Arelion'), (2914, 'NTT'), (3257, 'GTT'), (3320, 'Deutsche Telekom'),
-		    (3356, 'Lumen'), (3491, 'PCCW'), (5511, 'Orange'), (6453, 'Tata'), (6461, 'Zayo'), (6762, 'Sparkle'),
-		    (6830, 'Liberty Global'), (7018, 'AT&T'), (12956, 'Telxius');
+		    (1239, 'Cogent, formerly Sprint'), (1299, 'Arelion'), (2828, 'Verizon, formerly XO'), (2914, 'NTT'), (3257, 'GTT'),
+		    (3320, 'Deutsche Telekom'), (3356, 'Lumen'), (3491, 'PCCW'), (5511, 'Orange'), (6453, 'Tata'), (6461, 'Zayo'),
+		    (6762, 'Sparkle'), (6830, 'Liberty Global'), (7018, 'AT&T'), (12956, 'Telxius');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'tier1', count(*), 'shipped: common knowledge', '2026-11-25 00:00:00+00' FROM hunt.tier1;
+		SELECT 'tier1', count(*), 'shipped: clique of CAIDA, list of jwbensley/Tier-1-Analysis', '2026-04-24 00:00:00+00' FROM hunt.tier1;
 	END IF;
 END
 $$;

@@ -24,12 +24,16 @@ CREATE TABLE IF NOT EXISTS hunt.notify_receiver (
 	last_told	timestamptz,
 	failures	bigint NOT NULL DEFAULT 0,
 	failing_since	timestamptz,
-	error		text
+	error		text,
+	refused_change	bigint,
+	refused_since	timestamptz,
+	refusals	int NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hunt.notify_receiver IS 'who is told of findings, and how far; delete the row of one that is no more';
-COMMENT ON COLUMN hunt.notify_receiver.position IS 'change_id up to which all was told, is held back, or needs no telling';
+COMMENT ON COLUMN hunt.notify_receiver.position IS 'change_id up to which all was told, is held back, was set aside, or needs no telling';
 COMMENT ON COLUMN hunt.notify_receiver.told IS 'messages that it took';
 COMMENT ON COLUMN hunt.notify_receiver.failures IS 'attempts that failed since the last message that it took';
+COMMENT ON COLUMN hunt.notify_receiver.refused_change IS 'the message that it refuses, if it does: not for now, but as it is; refusals: how often';
 
 CREATE TABLE IF NOT EXISTS hunt.notify_finding (
 	receiver	text NOT NULL REFERENCES hunt.notify_receiver ON DELETE CASCADE,
@@ -37,16 +41,33 @@ CREATE TABLE IF NOT EXISTS hunt.notify_finding (
 	told_at		timestamptz,
 	told_change	bigint,
 	over		boolean NOT NULL DEFAULT false,
+	set_aside	boolean NOT NULL DEFAULT false,
 	held_change	bigint,
 	held		bigint NOT NULL DEFAULT 0,
 	document	jsonb,
 	PRIMARY KEY (receiver, finding_id)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE hunt.notify_finding IS 'what each receiver was told of each finding';
-COMMENT ON COLUMN hunt.notify_finding.told_at IS 'when, by the clock, it last was; NULL: not yet';
+COMMENT ON COLUMN hunt.notify_finding.told_at IS 'when, by the clock, it last was, or a message was set aside; NULL: not yet';
 COMMENT ON COLUMN hunt.notify_finding.over IS 'it was told that the finding is over or ignored';
+COMMENT ON COLUMN hunt.notify_finding.set_aside IS 'the last message was not taken, but set aside';
 COMMENT ON COLUMN hunt.notify_finding.held_change IS 'latest change that waits for the end of the quiet time; held: how many such changes there are';
 COMMENT ON COLUMN hunt.notify_finding.document IS 'the finding as it was told, without evidence: what can be told of one that is no more';
+
+CREATE TABLE IF NOT EXISTS hunt.notify_aside (
+	aside_id	bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	receiver	text NOT NULL REFERENCES hunt.notify_receiver ON DELETE CASCADE,
+	finding_id	bigint NOT NULL,
+	change_id	bigint NOT NULL,
+	set_aside_at	timestamptz NOT NULL DEFAULT clock_timestamp(),
+	refused_since	timestamptz NOT NULL,
+	refusals	int NOT NULL,
+	reason		text
+);
+CREATE INDEX IF NOT EXISTS notify_aside_receiver ON hunt.notify_aside (receiver, set_aside_at);
+COMMENT ON TABLE hunt.notify_aside IS 'messages that a receiver refused until they were set aside: it was not told of these changes; delete what you have seen';
+COMMENT ON COLUMN hunt.notify_aside.refusals IS 'attempts that it refused';
+COMMENT ON COLUMN hunt.notify_aside.reason IS 'what it said to the last one';
 
 -- hunt.notify_document: a finding as messages have it: hunt.finding, with the name of the AS at
 -- fault and what the rules in force for it say; NULL if there is no such finding (any more).
@@ -196,9 +217,9 @@ $$;
 COMMENT ON FUNCTION hunt.notify_next(text, interval, interval) IS
     'the next message for a receiver, the same one until hunt.notify_done; again: when none is due, after how many seconds one is';
 
--- hunt.notify_done: the receiver took the message of this change.
-CREATE OR REPLACE FUNCTION hunt.notify_done(receiver text, change_id bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- hunt.notify_pass: moves a receiver past the message of this change, which it took or which is set aside.
+CREATE OR REPLACE FUNCTION hunt.notify_pass(receiver text, change_id bigint, taken boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	c	hunt.finding_change;
@@ -209,17 +230,26 @@ BEGIN
 	IF passed IS NULL OR c.change_id IS NULL OR EXISTS (SELECT FROM hunt.finding_change x WHERE x.change_id > passed AND x.change_id < $2) THEN
 		RAISE EXCEPTION 'change % is not what receiver "%" is to be told', $2, $1 USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	UPDATE hunt.notify_receiver r SET position = greatest(r.position, $2), told = r.told + 1, last_told = clock_timestamp(),
-	    failures = 0, failing_since = NULL, error = NULL
+	UPDATE hunt.notify_receiver r SET position = greatest(r.position, $2), refused_change = NULL, refused_since = NULL, refusals = 0
 	WHERE r.receiver = $1;
-	INSERT INTO hunt.notify_finding AS n (receiver, finding_id, told_at, told_change, over, document)
+	INSERT INTO hunt.notify_finding AS n (receiver, finding_id, told_at, told_change, over, set_aside, document)
 	VALUES ($1, c.finding_id, clock_timestamp(), $2,
 	    c.change IN ('merged', 'retracted', 'ended') OR coalesce(c.state, '') IN ('withdrawn', 'outdated', 'resolved', 'ignored'),
-	    hunt.notify_document(c.finding_id) - 'evidence')
+	    NOT $3, CASE WHEN $3 THEN hunt.notify_document(c.finding_id) - 'evidence' END)
 	ON CONFLICT ON CONSTRAINT notify_finding_pkey DO UPDATE
-	SET told_at = excluded.told_at, told_change = $2, over = excluded.over, document = coalesce(excluded.document, n.document),
+	SET told_at = excluded.told_at, told_change = $2, over = excluded.over, set_aside = excluded.set_aside,
+	    document = coalesce(excluded.document, n.document),
 	    held_change = CASE WHEN n.held_change > $2 THEN n.held_change END, held = CASE WHEN n.held_change > $2 THEN n.held ELSE 0 END;
 END
+$$;
+COMMENT ON FUNCTION hunt.notify_pass(text, bigint, boolean) IS 'what hunt.notify_done and hunt.notify_refused have in common';
+
+-- hunt.notify_done: the receiver took the message of this change.
+CREATE OR REPLACE FUNCTION hunt.notify_done(receiver text, change_id bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT hunt.notify_pass($1, $2, true);
+	UPDATE hunt.notify_receiver r SET told = r.told + 1, last_told = clock_timestamp(), failures = 0, failing_since = NULL, error = NULL
+	WHERE r.receiver = $1
 $$;
 COMMENT ON FUNCTION hunt.notify_done(text, bigint) IS 'a receiver took the message of this change; refused if others stand before it';
 
@@ -230,21 +260,60 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION hunt.notify_failed(text, text) IS 'a receiver did not take a message, and why';
 
+-- hunt.notify_refused: a receiver refused the message of this change, whenever it comes.  Sets it
+-- aside if that was so for long enough and at least three times, and returns 0; else in how many
+-- seconds it may.  Of a finding of which the last message was set aside, three times are enough:
+-- one that it cannot bear is not to keep others waiting again and again.
+CREATE OR REPLACE FUNCTION hunt.notify_refused(receiver text, change_id bigint, error text, patience interval) RETURNS double precision
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+	me	hunt.notify_receiver;
+	finding	bigint := (SELECT c.finding_id FROM hunt.finding_change c WHERE c.change_id = $2);
+	again	boolean := EXISTS (SELECT FROM hunt.notify_finding n WHERE n.receiver = $1 AND n.finding_id = finding AND n.set_aside);
+	wait	double precision;
+BEGIN
+	PERFORM hunt.notify_failed($1, $3);
+	UPDATE hunt.notify_receiver r SET refused_change = $2,
+	    refused_since = CASE WHEN r.refused_change = $2 THEN r.refused_since ELSE clock_timestamp() END,
+	    refusals = CASE WHEN r.refused_change = $2 THEN r.refusals ELSE 0 END + 1
+	WHERE r.receiver = $1 RETURNING r.* INTO me;
+	IF NOT again THEN
+		wait := greatest(0, extract(epoch FROM $4 - (clock_timestamp() - me.refused_since)));
+	END IF;
+	IF me.refusals < 3 THEN
+		RETURN greatest(1, wait);
+	ELSIF wait > 0 THEN
+		RETURN wait;
+	END IF;
+	PERFORM hunt.notify_pass($1, $2, false);
+	INSERT INTO hunt.notify_aside (receiver, finding_id, change_id, refused_since, refusals, reason)
+	VALUES ($1, finding, $2, me.refused_since, me.refusals, me.error);
+	RETURN 0;
+END
+$$;
+COMMENT ON FUNCTION hunt.notify_refused(text, bigint, text, interval) IS
+    'a receiver refused the message of this change; 0: that lasted so long that it was set aside, else in how many seconds it may be';
+
 CREATE OR REPLACE VIEW hunt.notify_status AS
 SELECT r.receiver, b.waiting, r.last_told, r.told, r.failing_since, r.failures, r.error,
     (SELECT count(*) FROM hunt.notify_finding n WHERE n.receiver = r.receiver AND n.held_change IS NOT NULL) AS held,
-    coalesce(now() - b.oldest, interval '0') AS behind
+    coalesce(now() - b.oldest, interval '0') AS behind, a.set_aside, a.last_set_aside, a.why_set_aside
 FROM hunt.notify_receiver r,
-    LATERAL (SELECT count(*) AS waiting, min(c.changed_at) AS oldest FROM hunt.finding_change c WHERE c.change_id > r.position) b;
+    LATERAL (SELECT count(*) AS waiting, min(c.changed_at) AS oldest FROM hunt.finding_change c WHERE c.change_id > r.position) b,
+    LATERAL (SELECT count(*) AS set_aside, max(x.set_aside_at) AS last_set_aside, (array_agg(x.reason ORDER BY x.aside_id DESC))[1] AS why_set_aside
+	FROM hunt.notify_aside x WHERE x.receiver = r.receiver) a;
 COMMENT ON VIEW hunt.notify_status IS 'is each receiver told of findings, and if not, why';
 COMMENT ON COLUMN hunt.notify_status.waiting IS 'changes that it was not told of yet';
 COMMENT ON COLUMN hunt.notify_status.held IS 'findings with changes that wait for the end of the quiet time';
 COMMENT ON COLUMN hunt.notify_status.behind IS 'how long the oldest change that waits has done so';
+COMMENT ON COLUMN hunt.notify_status.set_aside IS 'messages that it refused and will not get any more: hunt.notify_aside';
 
 -- hunt.forget_changes: for retention: changes of findings before this moment that every receiver
--- has passed, and none refers to.
+-- has passed, and none refers to; and what was set aside before it.
 CREATE OR REPLACE FUNCTION hunt.forget_changes(before timestamptz) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	DELETE FROM hunt.notify_aside a WHERE a.set_aside_at < $1;
 	WITH gone AS (
 	    DELETE FROM hunt.finding_change c
 	    WHERE c.changed_at < $1 AND c.change_id < (SELECT coalesce(min(r.position), 9223372036854775807) FROM hunt.notify_receiver r)
@@ -255,7 +324,8 @@ $$;
 COMMENT ON FUNCTION hunt.forget_changes(timestamptz) IS 'drops old changes of findings that every receiver was told of; how many';
 
 REVOKE ALL ON FUNCTION hunt.notify_document(bigint), hunt.notify_begin(text, timestamptz), hunt.notify_next(text, interval, interval),
-    hunt.notify_done(text, bigint), hunt.notify_failed(text, text), hunt.forget_changes(timestamptz) FROM PUBLIC;
+    hunt.notify_pass(text, bigint, boolean), hunt.notify_done(text, bigint), hunt.notify_failed(text, text),
+    hunt.notify_refused(text, bigint, text, interval), hunt.forget_changes(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hunt.notify_begin(text, timestamptz), hunt.notify_next(text, interval, interval),
-    hunt.notify_done(text, bigint), hunt.notify_failed(text, text) TO exabgp_pg_notifier;
-GRANT SELECT ON hunt.notify_receiver, hunt.notify_finding, hunt.notify_status TO exabgp_pg_reader;
+    hunt.notify_done(text, bigint), hunt.notify_failed(text, text), hunt.notify_refused(text, bigint, text, interval) TO exabgp_pg_notifier;
+GRANT SELECT ON hunt.notify_receiver, hunt.notify_finding, hunt.notify_aside, hunt.notify_status TO exabgp_pg_reader;

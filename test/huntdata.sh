@@ -355,9 +355,16 @@ ok "it says what to install" grep -q 'rtr-tools' "$work/err"
 as_data() {
 	run scripts/exabgp-pg-as-data "$@"
 }
+shipped=$(sql "SELECT string_agg('    - AS' || asn || ' ' || name, E'\\n' ORDER BY asn) FROM hunt.tier1")
+shipped_by=$(sql "SELECT source FROM hunt.data_status WHERE name = 'tier1'")
 as_data --relationships $data/20261101.as-rel.txt
 is "$status $out$err" "0 hunt.as_relationship: 5 added, 0 removed, 5 in all
-hunt.tier1: 3 added, 18 removed, 3 in all" "AS relationships, serial-1"
+hunt.tier1: 3 added, 19 removed, 3 in all
+hunt.tier1 is the clique of $data/20261101.as-rel.txt now; before, it was from $shipped_by:
+    + AS64496
+    + AS64497
+    + AS4200000000
+$shipped" "AS relationships, serial-1; what becomes of tier-1 networks that were shipped"
 is "$(sql "TABLE hunt.as_relationship ORDER BY 1, 2")" "64496|64497|p2p
 64496|64500|p2c
 64496|4200000000|p2p
@@ -373,12 +380,42 @@ for packer in gzip bzip2; do
 	is "$status ${out%%$'\n'*}" "0 hunt.as_relationship: 0 added, 0 removed, 5 in all" "the same, packed with $packer"
 done
 as_data --keep-tier1 --relationships $data/20261101.as-rel2.txt
-is "$status $out$err" "0 hunt.as_relationship: 1 added, 2 removed, 4 in all (1 there twice, 1 peers that are customers as well)" "serial-2"
+is "$status $out$err" "0 hunt.as_relationship: 1 added, 2 removed, 4 in all (1 there twice, 1 peers that are customers as well)
+hunt.tier1: left as it is" "serial-2, --keep-tier1"
 is "$(sql "TABLE hunt.as_relationship ORDER BY 1, 2")" "64496|64497|p2p
 64496|64500|p2c
 64500|64511|p2c
 64510|64511|p2p" "it has what it should"
 is "$(sql "SELECT count(*) FROM hunt.tier1")" 3 "--keep-tier1"
+for clique in "# nothing" "# inferred clique:" "# inferred clique: " "# input clique:"; do
+	{
+		echo "$clique"
+		grep -v clique $data/20261101.as-rel2.txt
+	} >"$work/unnamed"
+	as_data --relationships "$work/unnamed"
+	is "$status ${out#*$'\n'} $(sql "SELECT count(*) FROM hunt.tier1")" "0 hunt.tier1: left as it is, $work/unnamed names no clique 3" "no clique: $clique"
+done
+echo "# inferred clique:" >"$work/unnamed"
+as_data --relationships "$work/unnamed" --allow-empty
+is "$status $(sql "SELECT count(*) FROM hunt.as_relationship") $(sql "SELECT count(*) FROM hunt.tier1")" "0 0 3" "--allow-empty is not meant for it"
+for clique in "64496 x" "4294967296" "64496,64497"; do
+	{
+		echo "# inferred clique: $clique"
+		cat $data/20261101.as-rel2.txt
+	} >"$work/bad"
+	refused "a clique of $clique" "line 1: a clique with what is not an AS number" scripts/exabgp-pg-as-data --relationships "$work/bad"
+done
+# edited by hand, with what could be more lines
+sql "INSERT INTO hunt.tier1 VALUES (64498, E'mine\\n    + AS1'), (64499, NULL)"
+as_data --relationships $data/20261101.as-rel.txt
+is "$status ${out#*$'\n'}$err" "0 hunt.tier1: 0 added, 2 removed, 3 in all
+hunt.tier1 is the clique of $data/20261101.as-rel.txt now; before, it was from $work/packed:
+    - AS64498 'mine\n    + AS1'
+    - AS64499" "what was added by hand goes, and is named"
+as_data --relationships $data/20261101.as-rel.txt
+is "$status $out$err" "0 hunt.as_relationship: 0 added, 0 removed, 5 in all
+hunt.tier1: 0 added, 0 removed, 3 in all" "again: nothing to say"
+as_data --keep-tier1 --relationships $data/20261101.as-rel2.txt
 
 for file in asnames.txt asns.csv names.txt; do
 	sql "DELETE FROM hunt.as_name"
@@ -390,7 +427,7 @@ for file in asnames.txt asns.csv names.txt; do
 64511|NOCOUNTRY|" "it has what it should"
 done
 as_data --names $data/asnames.txt --relationships $data/20261101.as-rel2.txt
-is "$status $(wc -l <"$work/out")" "0 3" "both at once"
+is "$status $(grep -c '^hunt\.[a-z0-9_]*: ' "$work/out")" "0 3" "both at once"
 is "$(sql "SELECT string_agg(asn || ' ' || coalesce(name, '-'), ', ' ORDER BY asn) FROM hunt.tier1")" \
 	"64496 EXAMPLE-NET - Example Networks, Inc., 64497 -" "tier-1 networks by their AS names"
 
@@ -461,7 +498,7 @@ sql "DELETE FROM hunt.bogon_asn_list WHERE asns @> 64512::bigint; DELETE FROM hu
 is "$? $(cat "$work/out") $(sql "SELECT count(*) FROM hunt.bogon_asn_list WHERE asns @> 64512::bigint") $(sql "SELECT count(*) FROM hunt.bogon_prefix_list WHERE prefix = '10.0.0.0/8'") $(sql "SELECT count(*) FROM hunt.tier1")" \
 	"0  0 0 0" "what the operator deleted stays deleted"
 is "$(sql "SELECT name, since = (now() AT TIME ZONE 'UTC')::date FROM hunt.bogon_prefix_list WHERE prefix = '198.18.0.0/16'")" "mine|t" "what he added stays"
-is "$(sql "SELECT rows FROM hunt.data_status WHERE name = 'bogon_prefix_list'")" 50 "hunt.data_status counts them"
+is "$(sql "SELECT rows FROM hunt.data_status WHERE name = 'bogon_prefix_list'")" 52 "hunt.data_status counts them"
 
 # --- installed ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# hunts.sh - hunts over five minutes of real updates (data/SOURCES.md), and the scripts of
-# sql/hunts as an analyst runs them.
+# hunts.sh - hunts over five minutes of real updates and a leak of one prefix (data/SOURCES.md), and
+# the scripts of sql/hunts as an analyst runs them.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PROGRAM=${PROGRAM:-$PWD/exabgp-pg}
@@ -128,5 +128,36 @@ late_is_noticed() { sql_true "SELECT '2010-07-22' IN (SELECT hunt.summary_missin
 ok "a late update of the day is noticed" wait_for 10 late_is_noticed
 is "$(sql "SELECT day FROM hunt.summarize_missing()")" "2010-07-22" "and the summary made anew"
 is "$(sql "SELECT * FROM hunt.summarize_missing(true)")" "" "exactly"
+
+# --- a leak between tier-1 networks, of another collector ------------------------------------------------------
+
+python3 -B test/lib/mrtlines.py test/data/rrc00.updates.20190101.0001.one-prefix.gz >"$work/leak"
+"$PROGRAM" --quiet --no-resync --collector rrc00 --spool "$work/spool00" --drain 20 <"$work/leak" 2>"$work/err"
+export PGUSER=analyst
+range="'2019-01-01 00:01+00', '2019-01-01 00:03+00'"
+is "$? $(sql "SELECT count(*) FILTER (WHERE kind = 'announce') || ' ' || count(*) FILTER (WHERE kind = 'withdraw') FROM bgp.route_log WHERE ts >= '2019-01-01'")" \
+	"0 164 7" "the updates are loaded" || diag "$(tail -n 5 "$work/err")"
+# (what is known of it, by a few lines of Python)
+is "$(sql "SELECT suspect, prefix, peers_count, events, evidence->'between', evidence->'from', to_char(first_seen AT TIME ZONE 'UTC', 'HH24:MI:SS'),
+    to_char(last_seen AT TIME ZONE 'UTC', 'HH24:MI:SS') FROM hunt.tier1_leak($range)")" \
+	"$(python3 -c 'import json, sys, time
+seen = []
+for line in open(sys.argv[1], encoding="ascii"):
+    line = json.loads(line)
+    update = line["neighbor"]["message"]["update"]
+    if " 4134, 36678, 4809, 1299," in json.dumps(update.get("attribute", {}).get("as-path")):
+        seen.append((line["time"], line["neighbor"]["asn"]["peer"]))
+first, last = (time.strftime("%H:%M:%S", time.gmtime(f(seen)[0])) for f in (min, max))
+print("4809", "2001:67c:2464::/48", len({peer for _, peer in seen}), len(seen), "[4134, 36678, 4809]", 1299, first, last, sep="|")' "$work/leak")" \
+	"tier1_leak: AS4809 had it from AS1299"
+is "$(sql "SELECT count(*) FROM hunt.tier1_leak($range, min_peers => 7)") $(sql "SELECT count(*) FROM hunt.tier1_leak($range, asn => 39647)")" "0 0" "of nobody else"
+sheet leaked-through -v asn=4809 -v since='2019-01-01 00:01+00' -v until='2019-01-01 00:03+00'
+shows "leaked-through" '^ *2001:67c:2464::/48 .*1299'
+export PGUSER=postgres
+# (rules look at the origin and the hop before it: no leak farther up)
+is "$(sql "SELECT type, hijacker_asn, cardinality(peers_seen) FROM hunt.replay($range,
+    '{\"rules\": [{\"prefixes\": [\"2001:67c:2464::/48\"], \"origin_asns\": [39022], \"neighbors\": [39647]}]}')")" "E|1|-|-|24730|4" "rules: another neighbour"
+is "$(sql "SELECT count(*) FROM hunt.replay($range, '{\"rules\": [{\"prefixes\": [\"2001:67c:2464::/48\"], \"origin_asns\": [39022], \"neighbors\": [39647, 24730]}]}')")" \
+	0 "that is ours, too"
 
 done_testing

@@ -10,6 +10,8 @@ PROGRAM=${PROGRAM:-$PWD/exabgp-pg}
 . test/lib/cluster.sh
 
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
+# (the interpreter itself: what version managers put before it takes longer than our scripts)
+PATH=$(python3 -c 'import os, sys; print(os.path.dirname(os.path.realpath(sys.executable)))'):$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/exabgp-pg-notify-test.XXXXXX")
 pids=()
 cleanup() {
@@ -133,7 +135,7 @@ waiting() {
 
 n=0 checks=()
 for arguments in "" "--syslog --mail a@b" "--bogus --syslog" "--webhook ftp://x/" "--webhook http://a:b@x/" "--webhook nonsense" \
-	"--syslog --body slack" "--webhook $url --body xml" "--syslog --quiet-time 5y" "--syslog --timeout 0" "--syslog --repeat 0" "--" \
+	"--syslog --body slack" "--webhook $url --body xml" "--syslog --quiet-time 5y" "--syslog --give-up never" "--syslog --timeout 0" "--syslog --repeat 0" "--" \
 	"--mail -oQ/tmp@x" "--mail a@b,;id@x" "--syslog --mail-from a@b" "--once extra" "--syslog --onc"; do
 	# shellcheck disable=SC2086 # several
 	{
@@ -144,7 +146,7 @@ for arguments in "" "--syslog --mail a@b" "--bogus --syslog" "--webhook ftp://x/
 	n=$((n + 1))
 done
 wait "${checks[@]}"
-is "$(cat "$work"/usage.*.out | grep -vc '^64 1 ') $n" "0 17" "wrong usage: exit 64, with the usage" || diag "$(cat "$work"/usage.*.out)"
+is "$(cat "$work"/usage.*.out | grep -vc '^64 1 ') $n" "0 18" "wrong usage: exit 64, with the usage" || diag "$(cat "$work"/usage.*.out)"
 run scripts/exabgp-pg-notify --mail $'a@b\nBcc: c@d' --once
 is "$status" 64 "a mail address of two lines: exit 64"
 run scripts/exabgp-pg-notify --help
@@ -268,7 +270,7 @@ is "$(sql "SELECT failures, error LIKE '%503%', failing_since IS NOT NULL FROM h
 echo 302 >"$work/got/answer"
 notify --webhook "$url/live" --quiet-time 0 --once
 is "$status $(grep -c '"GET"' "$work/got/refused")" "75 0" "a redirection is no delivery"
-echo "200 30" >"$work/got/answer"
+echo "0 30" >"$work/got/answer"
 notify --webhook "$url/live" --quiet-time 0 --once --timeout 200ms
 is "$status" 75 "one that does not answer in time"
 echo 500 >"$work/got/answer"
@@ -313,6 +315,89 @@ is "$(taken)" "$id opened ongoing ongoing 1 1" "what it was not told yet"
 kill -TERM $notifier
 wait $notifier
 is "$?" 0 "and ends in order"
+
+# --- what a receiver refuses --------------------------------------------------------------------------
+
+picky() {
+	notify --receiver picky --webhook "$url/picky" --quiet-time 0 --once "$@"
+}
+# aside: what was set aside: finding, change, how often it was refused
+aside() {
+	sql "SELECT a.finding_id, c.change, a.refusals FROM hunt.notify_aside a JOIN hunt.finding_change c USING (change_id) WHERE a.receiver = 'picky' ORDER BY a.aside_id"
+}
+picky
+is "$status" 0 "a receiver that takes what is open"
+fresh
+echo 10.0.11.0/24 >"$work/got/hates"
+hated=$(sql "SELECT t.opened('10.0.11.0/24')")
+other=$(sql "SELECT t.opened('10.0.12.0/24')")
+picky --give-up 0
+is "$status $(wc -l <"$work/got/refused") $(waiting picky) $(aside)" "75 1 2 " "one that answers 400: exit 75, nothing is skipped"
+start --receiver picky --webhook "$url/picky" --quiet-time 0 --give-up 2s
+ok "the next one is told" wait_for 15 took 1
+is "$(taken)" "$other opened ongoing ongoing 1 1" "it is"
+is "$(aside) $(($(wc -l <"$work/got/refused") > 2))" "$hated|opened|$(wc -l <"$work/got/refused") 1" "the one refused is set aside, after some attempts"
+ok "not before its time" sql_true "SELECT set_aside_at >= refused_since + interval '2 seconds' AND refused_since < now() FROM hunt.notify_aside"
+ok "the log says so" grep -q "set change [0-9]* of finding $hated aside, picky is not told of it: $url answered 400 Bad Request: no\$" "$work/log"
+is "$(PGUSER=analyst sql "SELECT waiting, set_aside, last_set_aside > now() - interval '1 minute', why_set_aside FROM hunt.notify_status WHERE receiver = 'picky'")" \
+	"0|1|t|$url answered 400 Bad Request: no" "so does hunt.notify_status"
+is "$(PGUSER=teller sql "TABLE hunt.notify_aside" 2>&1 | grep -c 'permission denied')" 1 "the role of the notifier reads none of it"
+kill -TERM $notifier
+wait $notifier
+is "$?" 0 "it goes on, and ends in order"
+# the same finding again, with the patience of an hour: it does not keep the others waiting
+fresh
+each "SELECT t.seen($hated)" "SELECT t.seen($other)"
+picky
+is "$status $(taken)" "75 " "refused again"
+picky
+is "$status $(taken)" "75 " "and again"
+picky
+is "$status $(taken)" "0 $other seen ongoing ongoing 1 2" "three times are enough, where one was set aside before"
+is "$(aside | tail -n 1)" "$hated|seen|3" "it is set aside"
+rm "$work/got/hates"
+fresh
+sql "SELECT t.seen($hated)" >/dev/null
+picky
+is "$status $(taken) $(waiting picky)" "0 $hated seen ongoing ongoing 1 3 0" "taken, when it can be"
+echo 10.0.11.0/24 >"$work/got/hates"
+sql "SELECT t.seen($hated)" >/dev/null
+for give_up in 1h 1h 1h inf inf; do
+	picky --give-up $give_up
+done
+is "$status $(aside | wc -l) $(sql "SELECT refusals FROM hunt.notify_receiver WHERE receiver = 'picky'")" "75 2 3" "then there is an hour for the next; with --give-up inf it lasts"
+rm "$work/got/hates"
+# not for now
+fresh
+for answer in 503 429 408 425 302; do
+	echo $answer >"$work/got/answer"
+	picky --give-up 0
+	echo "$status"
+done | sort | uniq -c >"$work/statuses"
+is "$(tr -s ' ' <"$work/statuses") $(aside | wc -l) $(waiting picky)" " 5 75 2 1" "503, 408, 425, 429: later, however often"
+for answer in "429 0 3" "503 0 $(LC_ALL=C date -u -d '30 seconds' '+%a, %d %b %Y %H:%M:%S GMT')" "429 0 soon" "429 0 -1"; do
+	echo "$answer" >"$work/got/answer"
+	: >"$work/log"
+	start --receiver picky --webhook "$url/picky" --quiet-time 0
+	wait_for 10 grep -q 'trying again in' "$work/log"
+	kill -TERM $notifier
+	wait $notifier
+	sed -n 's/.*answered \([0-9]*\).*trying again in \([0-9]*\) s.*/\1 \2/p' "$work/log"
+done >"$work/later"
+ok "Retry-After, in seconds or a date" awk 'NR == 1 && $0 == "429 3" || NR == 2 && $1 == 503 && $2 > 20 && $2 <= 30 || NR > 2 && $0 == "429 1" { n++ } END { exit n != 4 }' "$work/later" ||
+	diag "$(cat "$work/later")"
+rm "$work/got/answer"
+fresh
+picky
+is "$status $(taken)" "0 $hated seen ongoing ongoing 1 4" "told at last"
+# a command
+sql "SELECT t.seen($hated)" >/dev/null
+for code in 1 75 64 65 65 65; do
+	notify --receiver picky --quiet-time 0 --give-up 0 --once -- sh -c "echo no >&2; exit $code"
+	echo "$code $status"
+done >"$work/statuses"
+is "$(paste -sd , "$work/statuses")" "1 75,75 75,64 75,65 75,65 75,65 0" "a command refuses by exit code 65, not by others"
+is "$(aside | tail -n 1) $(sql "SELECT why_set_aside FROM hunt.notify_status WHERE receiver = 'picky'")" "$hated|seen|3 \"sh\" failed (exit code 65): no" "that is set aside as well"
 
 # --- syslog -------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
+# (the interpreter itself: what version managers put before it takes longer than our scripts)
+PATH=$(python3 -c 'import os, sys; print(os.path.dirname(os.path.realpath(sys.executable)))'):$PATH
 cluster_start "$work/pg" || exit 1
 scripts/exabgp-pg-db init >/dev/null || exit 1
 sql "CREATE ROLE analyst LOGIN IN ROLE exabgp_pg_reader"
@@ -124,6 +126,36 @@ report 10.0.0.0/16 --from 2026-01-01 --to 2026-01-02 --max-updates 3
 is "$status $(grep -c '… 4 more …' <<<"$out") $(grep -c '<p class="hint">7 in all' <<<"$out")" "0 1 1" "--max-updates"
 report 10.0.1.0/24 --from "2026-01-01 12:00" --to "2026-01-01 12:30" -o "$work/again.html"
 ok "findings of a prefix" page "$work/again.html" "Findings" "withdrawn" "5 peers by 10.0.1.0/24"
+
+# the same peers at a second collector: which of them is meant must be said
+rows() {
+	grep -oE '<text class="row"[^>]*>[^<]*|<td>AS6460[1-6] [^<]*|<th>peer[^<]*' "$1" | sed -E 's/<([a-z]*)[^>]*>/\1 /' | sort -u
+}
+# (as hunt.scan may have done)
+shown_by() {
+	sql "INSERT INTO hunt.finding_peer (finding_id, peer_id, path_id, since, last_seen, as_path)
+	    SELECT f.finding_id, q.peer_id, -1, f.first_seen, f.last_seen, '64602 64532 666' FROM hunt.finding f, bgp.peer q
+	    WHERE f.finding_id = $id AND q.peer_address = '192.0.2.2' ON CONFLICT DO NOTHING"
+}
+shown_by
+report "$id" -o "$work/one.html"
+is "$status $(rows "$work/one.html")" "0 $(for n in 2 3 4 5 6; do echo "td AS6460$n 192.0.2.$n"; done)
+$(for n in 1 2 3 4 5 6; do echo "text AS6460$n 192.0.2.$n"; done)
+th peer" "peers of one collector: without its name" || diag "$err"
+ok "it is said once" page "$work/one.html" "All times are UTC. Collector: synth."
+grep -F '"peer": "192.0.2.2"' "$work/lines" | load route-views.with-a-long-name
+shown_by
+report "$id" -o "$work/two.html"
+is "$status $(rows "$work/two.html")" "0 td AS64602 192.0.2.2 route-views.with-a-long-name
+$(for n in 2 3 4 5 6; do echo "td AS6460$n 192.0.2.$n synth"; done)
+text AS64601 192.0.2.1 synth
+text AS64602 192.0.2.2 route-views.with-a-long-name
+$(for n in 2 3 4 5 6; do echo "text AS6460$n 192.0.2.$n synth"; done)
+th peer, collector" "of several: each with its name" || diag "$err"
+ok "in the timelines, the peers of the finding, and the updates" \
+	[ "$(grep -c '<th>peer, collector</th>' "$work/two.html") $(grep -c '>AS64602 192.0.2.2 route-views' "$work/two.html")" = "2 5" ]
+ok "a page as it should be" page "$work/two.html" "Collectors: route-views.with-a-long-name, synth."
+sql "DELETE FROM hunt.finding_peer"
 report 2001:db8::1/32 -o "$work/six.html"
 ok "IPv6; host bits do not matter" page "$work/six.html" "Routes for 2001:db8::/32"
 
@@ -193,6 +225,7 @@ else
 	# a blank page of that size packs to some kilobytes
 	ok "that is not blank" [ "$(stat -c %s "$work/finding.png")" -gt 40000 ]
 	if [ -n "${KEEP:-}" ]; then
+		shoot "$work/two.html" "$KEEP/two.png"
 		cp "$work"/*.html "$work/finding.png" "$KEEP"
 		shoot "$work/recorded.html" "$KEEP/recorded.png"
 		shoot "$work/recorded.html" "$KEEP/dark.png" --force-dark-mode --blink-settings=preferredColorScheme=0

@@ -5,12 +5,14 @@
 
 HTTP on 127.0.0.1:PORT: each POST that is taken is a line of JSON in DIR/http (path, headers,
 body), each that is not one in DIR/refused; DIR/answer, if there, has the status to answer with
-(and the seconds to wait before that).  Unix sockets DIR/dgram and DIR/stream: what comes is
+(and the seconds to wait before that; and a value of Retry-After), 0 for none; DIR/hates, if there, what a
+body must not contain: it is answered with 400.  Unix sockets DIR/dgram and DIR/stream: what comes is
 written to DIR/syslog, a line each.
 """
 import http.server
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -29,16 +31,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         try:
             with open(os.path.join(directory, "answer"), encoding="ascii") as f:
-                status, *wait = f.read().split()
+                answer = f.read()
         except FileNotFoundError:
-            status, wait = "200", []
-        if wait:
-            time.sleep(float(wait[0]))
+            answer = "200"
+        status, wait, later = re.fullmatch(r"(\d+) ?(\S*) ?(.*)\n?", answer).groups()
+        try:
+            with open(os.path.join(directory, "hates"), encoding="ascii") as f:
+                if f.read().strip() in body:
+                    status = "400"
+        except FileNotFoundError:
+            pass
+        time.sleep(float(wait or 0))
+        if status == "0":
+            return
         line = json.dumps({"path": self.path, "headers": dict(self.headers), "body": json.loads(body)})
         note("http" if status == "200" else "refused", line)
         self.send_response(int(status))
         if status == "302":
             self.send_header("Location", "/elsewhere")
+        if later:
+            self.send_header("Retry-After", later)
         self.end_headers()
         try:
             self.wfile.write(b"no\n" if status != "200" else b"ok\n")

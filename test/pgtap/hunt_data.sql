@@ -114,13 +114,32 @@ FROM (VALUES ('10.1.2.0/24', 'private use'), ('172.31.0.0/16', 'private use'), (
     ('2001:db8:1::/48', 'documentation'), ('3fff:fff::/32', 'documentation'), ('2001:4:112::/48', NULL), ('2001:3::/32', NULL),
     ('2620:4f:8000::/48', NULL), ('2001:200::/32', NULL), ('2a00::/12', NULL), ('fd00::/8', 'unique local'), ('fe80::/64', 'link local'),
     ('ff02::/16', 'multicast'), ('100::/64', 'discard only'), ('64:ff9b::/96', 'reserved; loopback, IPv4-mapped, translation'),
-    ('5f00::/16', 'segment identifiers of SRv6'), ('2002:c000:204::/48', '6to4'), ('3ffe:1::/32', '6bone, returned')) AS v (p, wanted);
+    ('64:ff9b:1:1::/64', 'IPv4/IPv6 translation, local use'), ('100:0:0:1::/64', 'dummy prefix'), ('2001:2:0:1::/64', 'benchmarking'), ('2001:2:1::/48', 'IETF protocol assignments'),
+    ('192.88.99.0/24', '6to4 relay anycast, deprecated'), ('5f00::/16', 'segment identifiers of SRv6'), ('2002:c000:204::/48', '6to4'), ('3ffe:1::/32', '6bone, returned')) AS v (p, wanted);
+-- all blocks of the IANA special-purpose address registries (2025-10-09), with what they say on "globally reachable";
+-- "bogon" where we are of another opinion: see sql/010-hunt-data.sql
+SELECT is(CASE WHEN EXISTS (SELECT FROM hunt.bogon_prefix_list WHERE prefix >>= p::cidr) THEN 'bogon' ELSE 'reachable' END, coalesce(ours, iana), format('%s: %s', p, coalesce(ours, iana)))
+FROM (VALUES
+    ('0.0.0.0/8', 'bogon', NULL), ('0.0.0.0/32', 'bogon', NULL), ('10.0.0.0/8', 'bogon', NULL), ('100.64.0.0/10', 'bogon', NULL), ('127.0.0.0/8', 'bogon', NULL),
+    ('169.254.0.0/16', 'bogon', NULL), ('172.16.0.0/12', 'bogon', NULL), ('192.0.0.0/24', 'bogon', NULL), ('192.0.0.0/29', 'bogon', NULL), ('192.0.0.8/32', 'bogon', NULL),
+    ('192.0.0.9/32', 'reachable', 'bogon'), ('192.0.0.10/32', 'reachable', 'bogon'), ('192.0.0.170/32', 'bogon', NULL), ('192.0.0.171/32', 'bogon', NULL),
+    ('192.0.2.0/24', 'bogon', NULL), ('192.31.196.0/24', 'reachable', NULL), ('192.52.193.0/24', 'reachable', NULL), ('192.88.99.0/24', 'terminated', 'bogon'),
+    ('192.88.99.2/32', 'bogon', NULL), ('192.168.0.0/16', 'bogon', NULL), ('192.175.48.0/24', 'reachable', NULL), ('198.18.0.0/15', 'bogon', NULL),
+    ('198.51.100.0/24', 'bogon', NULL), ('203.0.113.0/24', 'bogon', NULL), ('240.0.0.0/4', 'bogon', NULL), ('255.255.255.255/32', 'bogon', NULL),
+    ('::1/128', 'bogon', NULL), ('::/128', 'bogon', NULL), ('::ffff:0:0/96', 'bogon', NULL), ('64:ff9b::/96', 'reachable', 'bogon'), ('64:ff9b:1::/48', 'bogon', NULL),
+    ('100::/64', 'bogon', NULL), ('100:0:0:1::/64', 'bogon', NULL), ('2001::/23', 'bogon but for parts', 'reachable'), ('2001::/32', 'not applicable', 'reachable'),
+    ('2001:1::1/128', 'reachable', NULL), ('2001:1::2/128', 'reachable', NULL), ('2001:1::3/128', 'reachable', NULL), ('2001:2::/48', 'bogon', NULL),
+    ('2001:3::/32', 'reachable', NULL), ('2001:4:112::/48', 'reachable', NULL), ('2001:10::/28', 'terminated', 'bogon'), ('2001:20::/28', 'reachable', NULL),
+    ('2001:30::/28', 'reachable', NULL), ('2001:db8::/32', 'bogon', NULL), ('2002::/16', 'not applicable', 'bogon'), ('2620:4f:8000::/48', 'reachable', NULL),
+    ('3fff::/20', 'bogon', NULL), ('5f00::/16', 'bogon', NULL), ('fc00::/7', 'bogon', NULL), ('fe80::/10', 'bogon', NULL),
+    -- the rest of 2001::/23
+    ('2001:2:8000::/33', 'bogon', NULL), ('2001:5::/32', 'bogon', NULL), ('2001:40::/26', 'bogon', NULL), ('2001:1ff::/32', 'bogon', NULL)) AS v (p, iana, ours);
 -- every /10 outside of 2000::/3 is covered, none inside is
 SELECT is_empty($$
     SELECT p FROM generate_series(0, 1023) n, LATERAL (SELECT (lpad(to_hex(n * 64), 4, '0') || '::/10')::cidr AS p) a
     WHERE EXISTS (SELECT FROM hunt.bogon_prefix_list WHERE prefix >>= p) = (p <<= '2000::/3')$$, 'all of IPv6 outside of 2000::/3 is bogon');
 SELECT is((SELECT name FROM hunt.bogon_asn_list WHERE asns @> asn), wanted, format('AS%s: %s', asn, coalesce(wanted, 'no bogon')))
-FROM (VALUES (0, 'AS 0'), (1, NULL), (23455, NULL), (23456, 'AS_TRANS'), (23457, NULL), (64495, NULL), (64496, 'documentation'),
+FROM (VALUES (0, 'AS 0'), (1, NULL), (23455, NULL), (23456, 'AS_TRANS'), (23457, NULL), (112, NULL), (64495, NULL), (64496, 'documentation'),
     (64511, 'documentation'), (64512, 'private use'), (65534, 'private use'), (65535, 'last 16-bit ASN'), (65536, 'documentation'),
     (65551, 'documentation'), (65552, 'reserved'), (131071, 'reserved'), (131072, NULL), (4199999999, NULL), (4200000000, 'private use'),
     (4294967294, 'private use'), (4294967295, 'last 32-bit ASN')) AS v (asn, wanted);

@@ -89,6 +89,39 @@ SELECT is((SELECT error FROM hunt.notify_receiver WHERE receiver = 'c'), 'away',
 SELECT ok(pg_temp.told('c') <> '', 'told');
 SELECT is((SELECT error FROM hunt.notify_receiver WHERE receiver = 'c'), NULL, 'no longer failing');
 
+-- a receiver that refuses
+SELECT pg_temp.change(10, 'opened') AS refused, pg_temp.change(11, 'opened') AS after \gset
+SELECT is(ceil(hunt.notify_refused('c', :refused, 'no', '1 hour')), 3600::float8, 'an hour is left');
+SELECT is(ceil(hunt.notify_refused('c', :refused, 'no', '1 hour')), 3600::float8, 'and again');
+SELECT is(ceil(hunt.notify_refused('c', :refused, 'no', '1 hour')), 3600::float8, 'three times are not an hour');
+SELECT is(message #>> '{finding,finding_id}', '10', 'it is told nothing else') FROM hunt.notify_next('c', '0');
+SELECT hunt.notify_failed('c', 'away');
+UPDATE hunt.notify_receiver SET refused_since = refused_since - interval '1 hour' WHERE receiver = 'c';
+SELECT is(hunt.notify_refused('c', :refused, 'never', '1 hour'), 0::float8, 'set aside after an hour');
+SELECT results_eq($$SELECT finding_id, change_id, refusals, reason, set_aside_at - refused_since >= '1 hour' FROM hunt.notify_aside WHERE receiver = 'c'$$,
+    format($$VALUES (10::bigint, %s::bigint, 4, 'never', true)$$, :refused), 'with the reason');
+SELECT results_eq($$SELECT set_aside, why_set_aside, failures, error FROM hunt.notify_status WHERE receiver = 'c'$$, $$VALUES (1::bigint, 'never', 5::bigint, 'never')$$,
+    'hunt.notify_status tells of it, and that it took nothing since');
+SELECT throws_ok(format($$SELECT hunt.notify_done('c', %s)$$, (SELECT max(change_id) FROM hunt.finding_change) + 1), '55000', NULL, 'not a change');
+SELECT is(hunt.notify_refused('c', :after, 'no', '0'), 1::float8, 'no patience: once more');
+SELECT is(hunt.notify_refused('c', :after, 'no', '0'), 1::float8, 'and a third time');
+SELECT is(hunt.notify_refused('c', :after, 'no', '0'), 0::float8, 'three times in any case');
+SELECT pg_temp.change(10, 'seen') AS seen, pg_temp.change(12, 'opened') \gset
+SELECT is(hunt.notify_refused('c', :seen, 'no', '1 hour'), 1::float8, 'another message of a finding of which one was set aside');
+SELECT throws_ok(format($$SELECT hunt.notify_refused('c', max(change_id), 'no', '0') FROM hunt.finding_change, generate_series(1, 3) GROUP BY generate_series$$), '55000', NULL,
+    'none can be set aside over others');
+SELECT is(pg_temp.told('c'), '10 seen 1, 12 opened 1', 'what follows, in order');
+SELECT is((SELECT set_aside FROM hunt.notify_finding WHERE receiver = 'c' AND finding_id = 10), false, 'taken: no longer so');
+SELECT pg_temp.change(11, 'seen');
+SELECT is(pg_temp.told('c', '1 hour'), '', 'what was set aside is not repeated by the next change at once');
+SELECT pg_temp.later('c', '61 minutes');
+SELECT is(pg_temp.told('c', '1 hour'), '11 seen 1', 'but when the quiet time is over');
+SELECT pg_temp.change(13, 'opened') AS opened \gset
+SELECT hunt.notify_refused('c', :opened, 'no', '0') FROM generate_series(1, 3);
+DELETE FROM hunt.finding_row WHERE finding_id = 13;
+INSERT INTO hunt.finding_change (finding_id, change, state) VALUES (13, 'merged', 'ongoing');
+SELECT is(pg_temp.told('c'), '', 'of one that it never took nothing, when it is no more');
+
 -- findings that are no more
 SELECT pg_temp.change(7, 'opened');
 SELECT is(pg_temp.told('c'), '7 opened 1', 'one');
@@ -116,6 +149,7 @@ SELECT is((SELECT count(*) FROM hunt.notify_finding WHERE receiver = 'd'), 0::bi
 SELECT min(position) AS passed FROM hunt.notify_receiver \gset
 SELECT is((SELECT count(*) FROM hunt.finding_change WHERE change_id < :passed) > 3, true, 'some changes are passed');
 SELECT isnt(hunt.forget_changes('infinity'), 0::bigint, 'those go');
+SELECT is((SELECT count(*) FROM hunt.notify_aside), 0::bigint, 'as does what was set aside');
 SELECT is((SELECT count(*) FROM hunt.finding_change c WHERE change_id < :passed
     AND NOT EXISTS (SELECT FROM hunt.notify_finding n WHERE c.change_id IN (n.told_change, n.held_change))), 0::bigint, 'all of them');
 SELECT is((SELECT message ->> 'change' FROM hunt.notify_next('c', '1 hour')), 'opened', 'what is to be told is told');
@@ -123,6 +157,11 @@ SELECT is((SELECT message ->> 'change' FROM hunt.notify_next('c', '1 hour')), 'o
 -- who may do what
 SELECT ok(has_function_privilege('exabgp_pg_notifier', 'hunt.notify_next(text, interval, interval)', 'EXECUTE'), 'the role of notifiers');
 SELECT ok(NOT has_function_privilege('exabgp_pg_reader', 'hunt.notify_done(text, bigint)', 'EXECUTE'), 'readers move nothing');
+SELECT ok(has_function_privilege('exabgp_pg_notifier', 'hunt.notify_refused(text, bigint, text, interval)', 'EXECUTE')
+    AND NOT has_function_privilege('exabgp_pg_reader', 'hunt.notify_refused(text, bigint, text, interval)', 'EXECUTE'), 'nor set they anything aside');
+SELECT ok(NOT has_function_privilege('exabgp_pg_notifier', 'hunt.notify_pass(text, bigint, boolean)', 'EXECUTE'), 'notifiers only as they are told to');
+SELECT ok(has_table_privilege('exabgp_pg_reader', 'hunt.notify_aside', 'SELECT') AND NOT has_table_privilege('exabgp_pg_notifier', 'hunt.notify_aside', 'SELECT'),
+    'readers see what was set aside');
 SELECT ok(NOT has_function_privilege('exabgp_pg_notifier', 'hunt.resolve(bigint)', 'EXECUTE'), 'notifiers no finding');
 SELECT ok(NOT has_table_privilege('exabgp_pg_notifier', 'hunt.finding', 'SELECT'), 'nor do they read them');
 
