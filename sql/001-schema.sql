@@ -27,7 +27,9 @@ CREATE TABLE IF NOT EXISTS bgp.schema_version (
 	name		text NOT NULL,
 	applied_at	timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE bgp.schema_version ADD COLUMN IF NOT EXISTS checksum text;
 COMMENT ON TABLE bgp.schema_version IS 'Files of sql/ that this database has, one row each';
+COMMENT ON COLUMN bgp.schema_version.checksum IS 'MD5 of the file as it was applied';
 
 -- A BGP peer as one collector sees it.  Identity is (collector, peer address,
 -- peer ASN, local address); an address or ASN that ExaBGP did not give is NULL

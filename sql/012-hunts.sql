@@ -33,10 +33,10 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.contested(text, text, boole
 -- --- how the queries are put together ------------------------------------------------------------
 
 -- hunt.one_of: the condition that a column is one of some prefixes, '' for NULL.  A few are listed; each element of a list is estimated
--- anew for each leaf, so many are joined.
+-- anew for each leaf, so many are joined.  (That they are distinct must be said: otherwise a hash join is thought to take long.)
 CREATE OR REPLACE FUNCTION hunt.one_of(name text, prefixes cidr[]) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN $2 IS NULL THEN ''
-	    WHEN cardinality($2) > 50 THEN format(' AND %s IN (SELECT unnest(%L::cidr[]))', $1, $2)
+	    WHEN cardinality($2) > 50 THEN format(' AND %s IN (SELECT p FROM unnest(%L::cidr[]) p GROUP BY p)', $1, $2)
 	    ELSE format(' AND %s = ANY (%L::cidr[])', $1, $2) END
 $$;
 COMMENT ON FUNCTION hunt.one_of(text, cidr[]) IS 'for the hunts: a condition on prefixes';
@@ -141,16 +141,18 @@ $$;
 COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
 
 -- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
--- nested loop over two such sets does not end; otherwise few rows are looked up by index.  sorted: leafs are read in the order of their index on prefix
+-- nested loop over two such sets does not end, and sorting both takes longer than hashing the smaller; otherwise few rows are looked up by index.  sorted: leafs are read in the order of their index on prefix
 -- and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  (The hunts have these settings as their own, so
 -- that this ends with them.)
 CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_catalog.set_config(s.name, s.value, true) FROM (VALUES
 	    ('enable_nestloop', CASE WHEN wide AND NOT sorted THEN 'off' ELSE 'on' END),
+	    ('enable_mergejoin', CASE WHEN wide THEN 'off' ELSE 'on' END),
 	    ('enable_hashagg', CASE WHEN sorted THEN 'off' ELSE 'on' END),
-	    ('random_page_cost', CASE WHEN sorted THEN '1' ELSE '1.5' END),
-	    ('min_parallel_index_scan_size', CASE WHEN sorted THEN '1TB' ELSE '512kB' END)) s (name, value);
+	    ('enable_gathermerge', CASE WHEN sorted THEN 'off' ELSE 'on' END),
+	    ('min_parallel_index_scan_size', CASE WHEN sorted THEN '1TB' ELSE '512kB' END),
+	    ('min_parallel_table_scan_size', CASE WHEN sorted THEN '1TB' ELSE '8MB' END)) s (name, value);
 END
 $$;
 COMMENT ON FUNCTION hunt.plan_for(boolean, boolean) IS 'for the hunts: whether what is joined next may be large, or is merged in the order of prefixes';
@@ -232,15 +234,27 @@ END
 $$;
 COMMENT ON FUNCTION hunt.leafs(timestamptz, timestamptz, int[], boolean) IS 'for the hunts: the leafs of a range, if they may be read whole';
 
--- hunt.cuts: prefixes that cut the table in four parts about as large, by the statistics of the largest of these leafs; '{}' if there are none
+-- hunt.cuts: prefixes that cut the table in four parts about as large, by the statistics of the peer that holds most routes, or of the largest of these leafs; '{}' if there
+-- are none
 CREATE OR REPLACE FUNCTION hunt.cuts(leafs regclass[]) RETURNS cidr[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT coalesce((SELECT CASE WHEN cardinality(h.bounds) >= 8 THEN ARRAY[h.bounds[cardinality(h.bounds) / 4], h.bounds[cardinality(h.bounds) / 2],
-		h.bounds[cardinality(h.bounds) * 3 / 4]] END
-	    FROM (SELECT l, c.relname FROM unnest($1) l JOIN pg_class c ON c.oid = l ORDER BY c.reltuples DESC LIMIT 1) l
-	    JOIN pg_stats t ON t.schemaname = 'bgp' AND t.tablename = l.relname AND t.attname = 'prefix'
-	    CROSS JOIN LATERAL (SELECT t.histogram_bounds::text::cidr[] AS bounds) h), '{}')
+	SELECT coalesce((SELECT ARRAY[h.bounds[h.n / 4], h.bounds[h.n / 2], h.bounds[h.n * 3 / 4]]
+	    FROM pg_stats t
+	    JOIN (SELECT format('rib_entry_%s', (hunt.full_peers(NULL))[1]) AS name, 1 AS place
+		UNION ALL (SELECT c.relname, 2 FROM pg_class c WHERE c.oid = ANY ($1) ORDER BY c.reltuples DESC LIMIT 1)) l ON t.tablename = l.name
+	    CROSS JOIN LATERAL (SELECT b AS bounds, cardinality(b) AS n FROM (SELECT t.histogram_bounds::text::cidr[] AS b) b) h
+	    WHERE t.schemaname = 'bgp' AND t.attname = 'prefix' AND h.n >= 8 ORDER BY l.place LIMIT 1), '{}')
 $$;
 COMMENT ON FUNCTION hunt.cuts(regclass[]) IS 'for the hunts: prefixes that cut the table in parts about as large';
+
+-- hunt.kept_leafs: routes e of these peers that are there now and came before a moment, as hunt.kept has them, a query of (prefix, origin_asn) for each peer that has any
+CREATE OR REPLACE FUNCTION hunt.kept_leafs(before timestamptz, peer_ids int[], family text) RETURNS TABLE (peer_id int, source text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT p.peer_id, format('SELECT e.prefix, e.origin_asn FROM %s e WHERE e.since < %L AND %s', to_regclass(format('bgp.rib_entry_%s', p.peer_id)), before,
+	    coalesce(replace(hunt.unicast(family), 'e.family IS NULL', 'e.qualifier = '''''), format('e.qualifier = %L', family)))
+	    || coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '')
+	FROM bgp.peer p WHERE p.peer_id = ANY ($2) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL
+$$;
+COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS 'for the hunts: the routes that peers have had since before a moment, leaf by leaf';
 
 -- hunt.pairs: prefixes s.prefix and the origins s.origin_asn that they were announced with in a range, as a query; s.said is false for what was only
 -- there before.  result: what is made of the pairs of each prefix, a query with %s in the place of FROM's item; the default is each pair once.
@@ -271,10 +285,9 @@ BEGIN
 		    || $q$ AND e.kind = 'A' AND e.origin_asn IS NOT NULL$q$];
 	END IF;
 	IF kept THEN
-		SELECT sources || array_agg(format('SELECT e.prefix, e.origin_asn, false FROM %s e WHERE e.since < %L AND e.origin_asn IS NOT NULL AND %s%s',
-		    to_regclass(format('bgp.rib_entry_%s', p.peer_id)), from_ts, coalesce(replace(unicast, 'e.family IS NULL', 'e.qualifier = '''''), format('e.qualifier = %L', family)),
-		    coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '') || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || hunt.one_of('e.prefix', prefixes)))
-		INTO sources FROM bgp.peer p WHERE p.peer_id = ANY (hunt.full_peers(peer_ids)) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL;
+		SELECT sources || array_agg(format('SELECT e.prefix, e.origin_asn, false FROM (%s) e WHERE e.origin_asn IS NOT NULL', k.source
+		    || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || hunt.one_of('e.prefix', prefixes)))
+		INTO sources FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
 	END IF;
 	IF others IS NOT NULL THEN
 		sources := sources || format('SELECT e.prefix, e.origin_asn, e.said FROM (%s) e WHERE e.origin_asn IS NOT NULL', others);
@@ -328,6 +341,7 @@ BEGIN
 	IF standing IS NOT FALSE AND before IS NULL THEN
 		before := hunt.kept(since, NULL, mine, hunt.full_peers(peer_ids), family);
 	END IF;
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -412,8 +426,8 @@ BEGIN
 	    hunt.pairs(since, until, within, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(DISTINCT s.origin_asn) AS origins,'
 		' array_agg(DISTINCT s.origin_asn) FILTER (WHERE s.said) AS own FROM %s s GROUP BY s.prefix'),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
-	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
@@ -456,6 +470,7 @@ BEGIN
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
 			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix, a.path_id ORDER BY a.ts, a.seq) AS was
@@ -494,6 +509,7 @@ BEGIN
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
 			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.kind, e.origin_asn FROM %s %s),
@@ -570,6 +586,7 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(from_ts, to_ts, within, seen_by, family) || filter;
+	log := log || (SELECT format(' AND hash_array_extended(%s, 0) = ANY (%L::bigint[])', key, array_agg(hash_array_extended(p::bigint[], 0))) FROM unnest(paths) p);
 	-- paths that are the same have the same origin, if they have one: so few are found by index
 	IF cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL THEN
 		log := log || format(' AND e.origin_asn = ANY (%L::bigint[])', origins);
@@ -581,7 +598,7 @@ BEGIN
 		    v.evidence || jsonb_build_object('as_path', min(coalesce(e.as_path, array_to_string(e.path, ' ')))) AS evidence
 		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence FROM unnest($1, $2, $3) u (key, suspect, evidence)) v,
 		    %s AND e.kind = 'A' AND %s = v.key
-		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)), log, min_peers) USING paths, suspects, cases;
+		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)), hunt.log_clause(from_ts, to_ts, within, seen_by, family) || filter, min_peers) USING paths, suspects, cases;
 END
 $$;
 COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text) IS 'for the hunts: the updates that have one of the paths found';
@@ -631,8 +648,9 @@ DECLARE
 	filter	text := format(' AND cardinality(e.path) >= %L', times) || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
 BEGIN
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		WITH e AS MATERIALIZED (SELECT e.path, e.origin_asn, e.peer_id FROM %s)
 		SELECT e.path, r.a, jsonb_build_object('times', r.times, 'place', CASE WHEN r.a = e.path[cardinality(e.path)] THEN 'origin' ELSE 'transit' END), e.origin_asn, e.peer_id
-		FROM (SELECT e.* FROM %s OFFSET 0) e
+		FROM e
 		CROSS JOIN LATERAL (SELECT g.a, count(*) AS times
 		    FROM (SELECT u.a, u.i - row_number() OVER (PARTITION BY u.a ORDER BY u.i) AS run FROM unnest(e.path) WITH ORDINALITY u (a, i)) g
 		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
@@ -654,14 +672,15 @@ DECLARE
 	filter	text := hunt.ordered_path(asn);
 BEGIN
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
-		SELECT e.path, r.a, jsonb_build_object('between', r.between), e.origin_asn, e.peer_id
-		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %s
+		WITH e AS MATERIALIZED (SELECT e.path, e.origin_asn, e.peer_id FROM %s
 		    -- (what cannot be a loop is told by comparing ASNs one by one where the path is short, as most are: a subquery takes several times as long)
 		    AND (cardinality(e.path) > 6
 			OR e.path[1] <> e.path[2] AND (e.path[1] = e.path[3] OR e.path[1] = e.path[4] OR e.path[1] = e.path[5] OR e.path[1] = e.path[6])
 			OR e.path[2] <> e.path[3] AND (e.path[2] = e.path[4] OR e.path[2] = e.path[5] OR e.path[2] = e.path[6])
 			OR e.path[3] <> e.path[4] AND (e.path[3] = e.path[5] OR e.path[3] = e.path[6])
-			OR e.path[4] <> e.path[5] AND e.path[4] = e.path[6]) OFFSET 0) e
+			OR e.path[4] <> e.path[5] AND e.path[4] = e.path[6]))
+		SELECT e.path, r.a, jsonb_build_object('between', r.between), e.origin_asn, e.peer_id
+		FROM e
 		CROSS JOIN LATERAL (SELECT e.path[i] AS a, e.path[i + 1:i + array_position(e.path[i + 1:], e.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(e.path) - 2) i
 		    WHERE e.path[i] <> e.path[i + 1] AND e.path[i] = ANY (e.path[i + 2:]) LIMIT 1) r
@@ -695,9 +714,10 @@ BEGIN
 	-- what no bogon can be on is passed over without a look at each ASN
 	filter := filter || format(' AND (%L <= ANY (e.path) OR e.path && %L)', least, single);
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		WITH e AS MATERIALIZED (SELECT e.path, e.origin_asn, e.peer_id FROM %s)
 		SELECT e.path, b.a, jsonb_build_object('bogon',
 		    (SELECT l.name FROM hunt.bogon_asn_list l WHERE l.asns @> b.a ORDER BY upper(l.asns) - lower(l.asns), l.name LIMIT 1)), e.origin_asn, e.peer_id
-		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %s OFFSET 0) e
+		FROM e
 		LEFT JOIN bgp.peer q USING (peer_id)
 		CROSS JOIN LATERAL (SELECT DISTINCT a FROM unnest(e.path) a WHERE a <@ %L::int8multirange AND a IS DISTINCT FROM q.peer_asn) b
 		WHERE b.a = coalesce(%L, b.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter, list, asn),
@@ -771,8 +791,11 @@ BEGIN
 	-- (an AS between two of them: neither the first nor the last hop can be the one in the middle)
 	filter := filter || format(' AND e.path && %L', tops);
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
+		WITH p AS MATERIALIZED (
+			SELECT e.path, e.origin_asn, e.peer_id FROM %1$s
+			AND (SELECT max(u.a) <> min(u.a) AND max(u.i) > min(u.i) + 1 FROM unnest(e.path) WITH ORDINALITY u (a, i) WHERE u.a = ANY (%2$L::bigint[])))
 		SELECT p.path, h.hops[t.j - 1], jsonb_build_object('from', h.hops[t.j], 'to', h.hops[t.i], 'between', h.hops[t.i + 1:t.j - 1]), p.origin_asn, p.peer_id
-		FROM (SELECT e.path, e.origin_asn, e.peer_id FROM %1$s AND (SELECT count(DISTINCT a) FROM unnest(e.path) a WHERE a = ANY (%2$L::bigint[])) >= 2 OFFSET 0) p
+		FROM p
 		CROSS JOIN LATERAL (SELECT array_agg(u.a ORDER BY u.i) AS hops FROM unnest(p.path) WITH ORDINALITY u (a, i)
 			    WHERE u.i = 1 OR p.path[u.i - 1] <> u.a) h
 		CROSS JOIN LATERAL (SELECT o.i, o.j FROM (SELECT u.i, lead(u.i) OVER (ORDER BY u.i) AS j
@@ -868,8 +891,8 @@ BEGIN
 	    -- (those without an origin apart)
 	    ELSE hunt.pairs(since, until, within, peer_ids, family, NULL, true) || format(' UNION ALL SELECT DISTINCT e.prefix, NULL::bigint FROM %s AND e.kind = ''A'' AND e.origin_asn IS NULL', log) END)
 	INTO mine, origins, cases;
-	PERFORM hunt.plan_for(false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
@@ -968,6 +991,72 @@ evidence: communities (those that matched), hops; others.';
 
 -- --- what comes and goes ---------------------------------------------------------------------------------
 
+-- hunt.lost: prefixes that at least percent of the sessions that said anything of them in a range had withdrawn, and not announced again, when it ended; to be
+-- looked at more closely.  kept: those of hunt.full_peers that have had it all along are sessions as well; announced: only what was announced in the range.
+CREATE OR REPLACE FUNCTION hunt.lost(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], percent int,
+    kept boolean, announced boolean) RETURNS cidr[]
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	whole	regclass[];
+	found	cidr[];
+	times	bigint[];
+	sessions	bigint[];
+BEGIN
+	IF within IS NULL AND prefixes IS NULL AND hunt.unicast(family) IS NOT NULL THEN
+		SELECT l.leafs INTO whole FROM hunt.leafs(from_ts, to_ts, peer_ids, false) l;
+	END IF;
+	IF whole IS NULL THEN
+		EXECUTE format($q$
+			SELECT coalesce(array_agg(l.prefix), '{}') FROM (
+				SELECT p.prefix FROM (
+					SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w >= coalesce(s.a, '-infinity'), false)) AS lost FROM (
+						SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+						FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
+					GROUP BY s.peer_id, s.prefix) p
+				GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
+		    hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => prefixes), percent) INTO found;
+		RETURN found;
+	END IF;
+	-- withdrawals without a later announcement: they are few, and those that they are compared with are not sorted or hashed; each peer's by one process
+	PERFORM hunt.plan_for(true, true), pg_catalog.set_config('enable_hashagg', 'on', true), pg_catalog.set_config('enable_nestloop', 'off', true);
+	EXECUTE (SELECT format('SELECT array_agg(l.prefix) FROM (%s) l', string_agg(format($q$
+			SELECT o.prefix FROM (SELECT w.prefix, w.path_id
+			    FROM (SELECT e.prefix, coalesce(e.path_id, -1) AS path_id, max(e.ts) AS ts FROM (%1$s) e WHERE e.kind = 'W' GROUP BY 1, 2) w
+			    LEFT JOIN (SELECT e.prefix, coalesce(e.path_id, -1) AS path_id, e.ts FROM (%1$s) e WHERE e.kind = 'A') a
+				ON (a.prefix, a.path_id) = (w.prefix, w.path_id) AND a.ts > w.ts
+			    GROUP BY w.prefix, w.path_id HAVING count(a.ts) = 0) o GROUP BY o.prefix$q$, p.leafs), ' UNION ALL '))
+	    FROM (SELECT string_agg(format('SELECT e.prefix, e.path_id, e.ts, e.kind FROM %s e WHERE %s', p.leaf, hunt.unicast(family)), ' UNION ALL ') AS leafs
+		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found;
+	-- how many sessions there are of these prefixes, by index
+	PERFORM pg_catalog.set_config('enable_seqscan', 'off', true);
+	EXECUTE (SELECT format($q$
+			SELECT array_agg(f.prefix), array_agg(f.times), array_agg(f.sessions) FROM (
+				SELECT s.prefix, l.times, count(*) AS sessions
+				FROM (%s) s JOIN (SELECT l.prefix, count(*) AS times FROM unnest($1) l (prefix) GROUP BY l.prefix) l USING (prefix)
+				GROUP BY s.prefix, l.times HAVING l.times * 100 >= count(*) * %L%s) f$q$,
+		string_agg(format('SELECT o.prefix, %s AS announced FROM (%s) o%s', CASE WHEN p.n > 1 THEN 'bool_or(o.announced)' ELSE 'o.announced' END, p.sources,
+		    CASE WHEN p.n > 1 THEN ' GROUP BY o.prefix' ELSE '' END), ' UNION ALL '), percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)
+	    FROM (SELECT count(*) AS n, string_agg(format('SELECT e.prefix, count(e.origin_asn) > 0 AS announced FROM %s e WHERE %s GROUP BY e.prefix', p.leaf, hunt.unicast(family)), ' UNION ALL ') AS sources
+		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found, times, sessions USING found;
+	PERFORM pg_catalog.set_config('enable_seqscan', 'on', true);
+	-- (a session that has had it all along may be one that said something: there are at least as many as of either)
+	IF kept THEN
+		PERFORM hunt.plan_for(cardinality(found) > 20000);
+		EXECUTE (SELECT format($q$
+				SELECT array_agg(f.prefix) FROM unnest($1, $2, $3) f (prefix, times, sessions)
+				LEFT JOIN (SELECT k.prefix, count(*) AS n FROM (%s) k GROUP BY k.prefix) k USING (prefix)
+				WHERE f.times * 100 >= greatest(f.sessions, k.n) * %L$q$,
+		    coalesce(string_agg(k.source || format(' AND e.ts < %L', from_ts) || hunt.one_of('e.prefix', found), ' UNION ALL '), 'SELECT NULL::cidr AS prefix WHERE false'), percent)
+		    FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k) INTO found USING found, times, sessions;
+	END IF;
+	found := coalesce(found, '{}');
+	PERFORM hunt.plan_for(false);
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean) IS
+    'for the hunts: prefixes that may have been lost at so many of the sessions when a range ended';
+
 CREATE OR REPLACE FUNCTION hunt.flaps(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[], peers_count int,
@@ -993,6 +1082,7 @@ BEGIN
 		END IF;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT max(s.origin_asn) AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.a + s.w) AS events,
@@ -1024,13 +1114,10 @@ BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	ELSE
-		EXECUTE format($q$
-			SELECT array_agg(c.prefix) FROM (SELECT s.prefix FROM (
-				SELECT e.peer_id, e.prefix, min(e.origin_asn) AS least, max(e.origin_asn) AS most,
-				    max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-				FROM %s GROUP BY e.peer_id, e.prefix) s
-			    GROUP BY s.prefix
-			    HAVING min(s.least) <> max(s.most) OR bool_and(coalesce(s.w, '-infinity') >= s.a) FILTER (WHERE s.a IS NOT NULL)) c$q$, log) INTO mine;
+		-- (not in one expression: the planner would ask both to know how many they find)
+		mine := hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true);
+		mine := mine || hunt.several_origins(since, until, within, peer_ids, family, NULL);
+		mine := (SELECT array_agg(DISTINCT p) FROM unnest(mine) p);
 	END IF;
 	IF mine IS NULL THEN
 		RETURN;
@@ -1040,6 +1127,7 @@ BEGIN
 	IF cardinality(mine) <= 2000 THEN
 		before := hunt.standing(since, NULL, mine, peer_ids, family, true);
 	END IF;
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
 			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
@@ -1080,18 +1168,11 @@ BEGIN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
-	EXECUTE format($q$
-		SELECT coalesce(array_agg(l.prefix), '{}') FROM (
-			SELECT p.prefix FROM (
-				SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w > coalesce(s.a, '-infinity'), false)) AS lost FROM (
-					SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-					FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
-				GROUP BY s.peer_id, s.prefix) p
-			GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
-	    hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine), percent) INTO mine;
+	mine := hunt.lost(since, until, within, peer_ids, family, mine, percent, true, false);
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w

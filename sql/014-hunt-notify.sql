@@ -24,11 +24,12 @@ CREATE TABLE IF NOT EXISTS hunt.notify_receiver (
 	last_told	timestamptz,
 	failures	bigint NOT NULL DEFAULT 0,
 	failing_since	timestamptz,
-	error		text,
-	refused_change	bigint,
-	refused_since	timestamptz,
-	refusals	int NOT NULL DEFAULT 0
+	error		text
 ) WITH (fillfactor = 50);
+ALTER TABLE hunt.notify_receiver
+	ADD COLUMN IF NOT EXISTS refused_change bigint,
+	ADD COLUMN IF NOT EXISTS refused_since timestamptz,
+	ADD COLUMN IF NOT EXISTS refusals int NOT NULL DEFAULT 0;
 COMMENT ON TABLE hunt.notify_receiver IS 'who is told of findings, and how far; delete the row of one that is no more';
 COMMENT ON COLUMN hunt.notify_receiver.position IS 'change_id up to which all was told, is held back, was set aside, or needs no telling';
 COMMENT ON COLUMN hunt.notify_receiver.told IS 'messages that it took';
@@ -41,12 +42,12 @@ CREATE TABLE IF NOT EXISTS hunt.notify_finding (
 	told_at		timestamptz,
 	told_change	bigint,
 	over		boolean NOT NULL DEFAULT false,
-	set_aside	boolean NOT NULL DEFAULT false,
 	held_change	bigint,
 	held		bigint NOT NULL DEFAULT 0,
 	document	jsonb,
 	PRIMARY KEY (receiver, finding_id)
 ) WITH (fillfactor = 70);
+ALTER TABLE hunt.notify_finding ADD COLUMN IF NOT EXISTS set_aside boolean NOT NULL DEFAULT false;
 COMMENT ON TABLE hunt.notify_finding IS 'what each receiver was told of each finding';
 COMMENT ON COLUMN hunt.notify_finding.told_at IS 'when, by the clock, it last was, or a message was set aside; NULL: not yet';
 COMMENT ON COLUMN hunt.notify_finding.over IS 'it was told that the finding is over or ignored';

@@ -113,9 +113,11 @@ refused() {
 	is "$(psql -XAtq -v VERBOSITY=sqlstate "$@" -c "$statement" 2>&1)" "ERROR:  $sqlstate" "$name"
 }
 
-# pgtap FILE: its tests become ours
+# pgtap FILE [ARGUMENT...]: its tests become ours, with the arguments in their names
 pgtap() {
-	local file=$1 line name='' why='' good=
+	local file=$1 line name='' why='' good= with=${2:+ (${*:2})}
+
+	shift
 
 	# ends the test before, with the comments that followed it
 	pgtap_flush() {
@@ -127,13 +129,13 @@ pgtap() {
 		esac
 		name='' why=''
 	}
-	psql -XAtqf "$file" >"$work/tap" 2>"$work/tap.err" </dev/null
+	psql -XAtqf "$file" "$@" >"$work/tap" 2>"$work/tap.err" </dev/null
 	status=$?
 	while IFS= read -r line; do
 		case $line in
 		'ok '* | 'not ok '*)
 			pgtap_flush
-			name="${file##*/}: ${line#*ok * - }" good=yes
+			name="${file##*/}$with: ${line#*ok * - }" good=yes
 			[[ $line == 'not ok '* ]] && good=no
 			[[ $line == *'# SKIP'* ]] && good=skip
 			;;
@@ -142,9 +144,9 @@ pgtap() {
 	done <"$work/tap"
 	pgtap_flush
 	if [ $status -eq 0 ] && grep -q '^1\.\.[1-9]' "$work/tap"; then
-		pass "${file##*/}: runs to its end"
+		pass "${file##*/}$with: runs to its end"
 	else
-		fail "${file##*/}: runs to its end" "$(tail -n 5 "$work/tap.err")"
+		fail "${file##*/}$with: runs to its end" "$(tail -n 5 "$work/tap.err")"
 	fi
 }
 
@@ -249,6 +251,8 @@ else
 	for file in test/pgtap/*.sql; do
 		pgtap "$file"
 	done
+	# as if an hour were a large part of a day
+	pgtap test/pgtap/hunts.sql -v part=1000000
 fi
 
 # --- several sessions ---------------------------------------------------------------------

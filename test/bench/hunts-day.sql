@@ -2,8 +2,10 @@
 -- psql -v peer=N -v events=N -v universe=N -v day=YYYY-MM-DD -v fresh=0|1
 --
 -- Skewed as real days are: most events are of a fifth of the prefixes (universe: how many there are), and repeat a path
--- that the peer had before; an origin has 13 prefixes.  Of 20 million events of 20 peers, a tenth have a pair of peer and path that
--- none before them had, as it is within 44 s of rrc00 in 2019 (test/data).  One prefix in 200 has two origins.  fresh: some
+-- that the peer had before; an origin has 16 prefixes, one of
+-- them around the others.  Of 20 million events of 20 peers, a tenth have a pair of peer and path that
+-- none before them had, as it is within 44 s of rrc00 in 2019 (test/data).  One prefix in 200 has two origins;
+-- a tenth of the events are withdrawals, most of them of a fifth of the prefixes.  fresh: some
 -- prefixes, and some providers of origins, are only there on this day.
 \set ON_ERROR_STOP 1
 SET timezone = 'UTC';
@@ -23,10 +25,10 @@ FROM (
 	    CASE WHEN NOT w THEN ARRAY[2000 + :peer || ':' || 100 + tier1 % 7, tier1 || ':' || 2000 + provider % 50, tier1 || ':' || 3 + origin % 9, provider || ':100'] END AS communities,
 	    CASE WHEN NOT w THEN false END AS atomic_aggregate
 	FROM (SELECT n, CASE WHEN random() < 0.9 THEN (power(random(), 3) * (:universe / 5))::int ELSE (random() * (:universe + :fresh * :universe / 500))::int END AS number,
-		random() < 0.1 AS w, random() AS r1, random() AS r2, random() AS r3
+		random() AS r1, random() AS r2, random() AS r3, random() AS r4
 	    FROM generate_series(0, :events - 1) n) a
-	CROSS JOIN LATERAL (SELECT set_masklen(inet '1.0.0.0' + (number % 8000000) * 256::bigint, 24)::cidr AS prefix,
-	    (20000 + number / 13 + CASE WHEN number % 200 = 7 AND r3 < 0.3 THEN 7 ELSE 0 END)::bigint AS origin) b
+	CROSS JOIN LATERAL (SELECT set_masklen(inet '1.0.0.0' + number / 16 % 64000 * 13 * 4096::bigint + number % 16 * 256, CASE WHEN number % 16 = 0 THEN 20 ELSE 24 END)::cidr AS prefix,
+(200000 + number / 16 + CASE WHEN number % 200 = 107 AND r3 < 0.3 THEN 7 ELSE 0 END)::bigint AS origin, r4 < CASE WHEN number % 5 = 0 THEN 0.4 ELSE 0.02 END AS w) b
 	CROSS JOIN LATERAL (SELECT CASE WHEN :fresh = 1 AND origin % 500 = 3 AND r3 < 0.1 THEN 9000
 	    ELSE 1000 + (origin * 7 + CASE WHEN r2 < 0.8 OR origin % 3 > 0 THEN 0 ELSE 1 END) % 4000 END::bigint AS provider) c
 	CROSS JOIN LATERAL (SELECT 100 + (provider + :peer + CASE WHEN r1 < 0.92 THEN 0 ELSE 1 END) % 14 AS tier1) d) r

@@ -527,6 +527,21 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace
 	OR pg_get_function_result(p.oid) <> 'TABLE(suspect bigint, prefix cidr, first_seen timestamp with time zone, last_seen timestamp with time zone, peers bigint[], '
 	    'peers_count integer, events bigint, evidence jsonb)')$$, 'each of them says what its evidence is, runs as who asks, and returns the same columns');
 
+-- whole days by the indexes of leafs alone, and by reading all of them: the same is found
+CREATE FUNCTION pg_temp.whole(hunt text, since date, part int) RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
+DECLARE
+	result	text;
+BEGIN
+	EXECUTE format('CREATE OR REPLACE FUNCTION hunt.part_of_day() RETURNS int LANGUAGE sql IMMUTABLE AS %L', 'SELECT ' || $3);
+	EXECUTE format($q$SELECT string_agg(r::text, E'\n' ORDER BY r::text) FROM hunt.%I(%L, '2021-03-03' %s) r$q$, $1, $2,
+	    CASE $1 WHEN 'path_pattern' THEN ', $p$_66_$p$' WHEN 'flaps' THEN ', times => 2' WHEN 'prepend_anomaly' THEN ', times => 3' ELSE '' END) INTO result;
+	RETURN coalesce(result, '');
+END
+$$;
+SELECT is(pg_temp.whole(hunt, since, 8), pg_temp.whole(hunt, since, 0), hunt || ': whole days since ' || since) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since;
+SELECT is((SELECT count(DISTINCT hunt) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since WHERE pg_temp.whole(hunt, since, 8) <> '') > 20, true,
+    'most of them find something');
+
 -- as an analyst with settings of their own
 CREATE FUNCTION pg_temp.as_reader() RETURNS SETOF text LANGUAGE plpgsql SET timezone = 'Pacific/Auckland' SET datestyle = 'German, DMY' SET intervalstyle = 'iso_8601'
 SET search_path = pg_temp, public AS $$
