@@ -226,6 +226,42 @@ for arguments in "" "bogus" "init --bogus" "init --dsn" "status extra"; do
 done
 ok "with the usage" grep -q 'exabgp-pg-db status ' "$work/err"
 
+# a database of an earlier version, with a partition, becomes what a new one is
+signatures() {
+	sql "SELECT 'function ' || p.oid::regprocedure || ' ' || md5(p.prosrc) FROM pg_proc p WHERE p.pronamespace IN ('bgp'::regnamespace, 'hunt'::regnamespace)
+	    UNION ALL SELECT format('column %s.%s %s', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+	    WHERE c.relnamespace IN ('bgp'::regnamespace, 'hunt'::regnamespace) AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped
+	    UNION ALL SELECT 'index ' || pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+	    WHERE c.relnamespace IN ('bgp'::regnamespace, 'hunt'::regnamespace) ORDER BY 1" -d "$1"
+}
+for name in fresh early; do
+	createdb "$name"
+	if [ $name = early ]; then
+		gunzip -c test/data/schema-15.sql.gz | PGDATABASE=early psql -Xq -o /dev/null 2>"$work/err" || diag "$(cat "$work/err")"
+	else
+		with fresh scripts/exabgp-pg-db init >/dev/null
+	fi
+	sql "SELECT bgp.ensure_partition(bgp.ensure_peer('a', '192.0.2.1', 64500, NULL, NULL, now()), '2026-11-20')" -d "$name" >/dev/null
+done
+run with early scripts/exabgp-pg-db status
+is "$status ${out%%$'\n'*}" "1 schema version 15, this exabgp-pg has $newest" "a database of schema 15"
+run with early scripts/exabgp-pg-db upgrade
+is "$status ${out##*$'\n'}$err" "0 schema version $newest" "it is upgraded"
+is "$(diff <(signatures early) <(signatures fresh))" "" "it has then what a new one has"
+run with early scripts/exabgp-pg-db status
+is "$status" 0 "and is up to date"
+sql "UPDATE bgp.schema_version SET checksum = 'other' WHERE version = 9" -d early
+run with early scripts/exabgp-pg-db status
+is "$status $(grep -c '^1 files are missing or have changed' "$work/out")" "1 1" "status: a file that has changed"
+run with early scripts/exabgp-pg-db upgrade
+is "$status $(grep -c '^applied ' "$work/out") ${out##*$'\n'}" "0 $((newest - 8)) schema version $newest" "upgrade applies it, and those after it"
+sql "INSERT INTO bgp.schema_version VALUES (999, 'future')" -d early
+sql "UPDATE bgp.schema_version SET checksum = 'other' WHERE version = 9" -d early
+run with early scripts/exabgp-pg-db upgrade
+is "$status $out$err" "0 schema version 999" "not in a database of a newer exabgp-pg"
+dropdb fresh
+dropdb early
+
 # a file that fails leaves nothing of itself
 cp sql/*.sql "$work/a tree/sql"
 printf 'CREATE TABLE bgp.half (x int);\nSELECT 1 / 0;\n' >"$work/a tree/sql/$(printf %03d $((newest + 1)))-broken.sql"

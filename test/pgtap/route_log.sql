@@ -69,9 +69,9 @@ CREATE TEMP TABLE id AS
 SELECT n, bgp.ensure_peer('plans', inet '192.0.2.10' + n, 64500 + n, NULL, NULL, now()) AS peer_id FROM generate_series(1, 3) n;
 SELECT count(bgp.ensure_partition(peer_id, day)) FROM id, unnest(ARRAY['2024-03-01', '2024-03-02', '2024-03-03', :'today']::date[]) day \gset
 INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path, origin_asn, origin)
-SELECT day::timestamp AT TIME ZONE 'UTC' + i * interval '43 s', i, peer_id, 'A',
+SELECT day::timestamp AT TIME ZONE 'UTC' + i * interval '10 s', i, peer_id, 'A',
     set_masklen(inet '10.0.0.0' + i * 256, 24)::cidr, ARRAY[64500, 65000 + i % 500], 65000 + i % 500, 'i'
-FROM id, unnest(ARRAY['2024-03-01', '2024-03-02', '2024-03-03', :'today']::date[]) day, generate_series(0, 1999) i;
+FROM id, unnest(ARRAY['2024-03-01', '2024-03-02', '2024-03-03', :'today']::date[]) day, generate_series(0, 7999) i;
 ANALYZE bgp.route_event;
 
 -- of a query's plan: the leafs that it reads, and the nodes that read them
