@@ -215,6 +215,9 @@ check_lines() {
 	is "$lost $false_gaps" "0 0" "$2: every line is stored or in a gap, none in both ($written lines, $gaps in gaps)"
 	is "$twice" 0 "$2: none is stored twice"
 	is "$back" 0 "$2: order is kept per peer"
+	is "$(sql "SELECT count(*) FROM (SELECT FROM bgp.route_event WHERE kind = 'A'
+		GROUP BY peer_id, (ts AT TIME ZONE 'UTC')::date, family, path, as_path, communities, large_communities HAVING bool_and(repeated IS TRUE)) x")" 0 \
+		"$2: what repeats an announcement of its day repeats one that is stored"
 	[ $# -lt 3 ] || is "$stored $gaps $torn" "$written 0 0" "$2: all lines are stored"
 }
 
