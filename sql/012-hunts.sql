@@ -337,6 +337,9 @@ BEGIN
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE AND before IS NULL);
+	IF mine = '{}' THEN
+		RETURN;
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	IF standing IS NOT FALSE AND before IS NULL THEN
 		before := hunt.kept(since, NULL, mine, hunt.full_peers(peer_ids), family);
@@ -469,6 +472,9 @@ BEGIN
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
+	IF mine = '{}' THEN
+		RETURN;
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -508,6 +514,9 @@ BEGIN
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
+	IF mine = '{}' THEN
+		RETURN;
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -1169,6 +1178,9 @@ BEGIN
 	END IF;
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	mine := hunt.lost(since, until, within, peer_ids, family, mine, percent, true, false);
+	IF mine = '{}' THEN
+		RETURN;
+	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
