@@ -18,7 +18,7 @@
 /* microseconds since 2000: MIN_TIMESTAMP and END_TIMESTAMP of datatype/timestamp.h */
 #define COPY_TIME_MIN		INT64_C(-211813488000000000)
 #define COPY_TIME_END		INT64_C(9223371331200000000)
-#define COPY_COLUMNS_MAX	24
+#define COPY_COLUMNS_MAX	25
 
 struct copy_field {
 	const uint8_t	*data;		/* NULL: NULL */
@@ -26,9 +26,9 @@ struct copy_field {
 };
 
 /* columns in the order of batch.c's statements */
-enum { R_PEER_ID, R_TS, R_SEQ, R_REFRESHED, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI,
-	R_NEXT_HOP, R_ORIGIN_ASN, R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_COMMUNITIES, R_LARGE, R_EXT,
-	R_AGGREGATOR, R_AS_PATH, R_ATTRIBUTES, R_COLUMNS };
+enum { R_PEER_ID, R_TS, R_SEQ, R_REFRESHED, R_REPEATED, R_KIND, R_PREFIX, R_PATH_ID, R_FAMILY, R_RD, R_LABELS, R_NLRI,
+	R_NEXT_HOP, R_ORIGIN_ASN, R_MED, R_LOCAL_PREF, R_ORIGIN, R_ATOMIC, R_PATH, R_AS_PATH, R_COMMUNITIES, R_LARGE, R_EXT,
+	R_AGGREGATOR, R_ATTRIBUTES, R_COLUMNS };
 
 static inline uint64_t
 copy_number(const uint8_t *p, size_t n)
@@ -310,6 +310,7 @@ copy_check_route(const struct copy_field *f)
 	FUZZ_CHECK(f[R_PEER_ID].length == 4 && f[R_TS].data != NULL && f[R_SEQ].length == 8);
 	copy_check_time(&f[R_TS]);
 	FUZZ_CHECK(f[R_REFRESHED].data == NULL || (f[R_REFRESHED].length == 1 && f[R_REFRESHED].data[0] == 1));
+	FUZZ_CHECK(f[R_REPEATED].data == NULL || (f[R_REPEATED].length == 1 && f[R_REPEATED].data[0] == 1 && f[R_KIND].data[0] == 'A'));
 	FUZZ_CHECK(f[R_KIND].length == 1 && (f[R_KIND].data[0] == 'A' || f[R_KIND].data[0] == 'W'));
 	copy_check_inet(&f[R_PREFIX], true);
 	copy_check_inet(&f[R_NEXT_HOP], false);
