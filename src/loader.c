@@ -880,7 +880,8 @@ loader_new(uv_loop_t *loop, struct journal *journal, const struct loader_config 
 	l->novelty = l->batches[0].novelty = l->batches[1].novelty = novelty_new();
 	l->reader = journal_reader_new(journal, config->spool);
 	if (l->decoder == NULL || l->peers == NULL || l->novelty == NULL || l->reader == NULL ||
-	    uv_timer_init(loop, &l->timer) != 0 || uv_idle_init(loop, &l->idle) != 0 || (l->store = store_new(loop, &store)) == NULL)
+	    uv_timer_init(loop, &l->timer) != 0 || uv_idle_init(loop, &l->idle) != 0 ||
+	    (l->store = store_new(loop, &store)) == NULL)
 		goto failed;
 	l->timer.data = l->idle.data = l;
 	l->handles = 2;

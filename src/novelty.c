@@ -4,9 +4,9 @@
 
 #include <xxhash.h>
 
+#include "clock.h"
 #include "novelty.h"
 
-#define DAY_US		INT64_C(86400000000)
 #define SECRET_BYTES	192	/* XXH3's default; at least XXH3_SECRET_SIZE_MIN */
 #define WAYS		8	/* one cache line */
 #define SETS		((size_t)1 << 18)	/* 16 MiB: two million paths, of twenty full tables */
@@ -58,8 +58,9 @@ bool
 novelty_is_known(struct novelty *n, int32_t peer_id, int64_t time_us, const char *family, int version,
     const void *data, size_t length)
 {
-	const uint64_t key[4] = { hash(n, data, length), family != NULL ? hash(n, family, strlen(family)) : (uint64_t)version,
-		(uint64_t)peer_id, (uint64_t)(time_us / DAY_US) };
+	const uint64_t key[4] = { hash(n, data, length),
+		family != NULL ? hash(n, family, strlen(family)) : (uint64_t)version,
+		(uint64_t)peer_id, (uint64_t)(time_us / CLOCK_DAY_US) };
 	uint64_t h = hash(n, key, sizeof(key)), *set = n->sets[h % SETS];
 	int i = 0;
 
