@@ -764,6 +764,7 @@ DECLARE
 	total	bigint;
 	p	record;
 	done	record;
+	at	int;	-- the peer that is under way
 BEGIN
 	IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
 		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction' USING ERRCODE = 'invalid_transaction_state';
@@ -776,6 +777,7 @@ BEGIN
 	LOOP
 		budget := 200000;
 		total := 0;
+		at := NULL;
 		BEGIN
 			FOR p IN
 				SELECT q.peer_id, q.peer_address, q.peer_asn, bool_or(w.rebuild) AS rebuild
@@ -787,13 +789,14 @@ BEGIN
 				GROUP BY q.peer_id, r.failing_since ORDER BY r.failing_since IS NULL, min(w.batch_id)
 			LOOP
 				EXIT WHEN budget <= 0;
-				done := bgp.rib_follow_peer(p.peer_id, p.rebuild);
+				at := p.peer_id;
+				done := bgp.rib_follow_peer(at, p.rebuild);
 				budget := budget - done.cost;
 				total := total + greatest(done.batches, 1);
 			END LOOP;
 			RETURN total;
 		EXCEPTION WHEN OTHERS THEN
-			IF left(SQLSTATE, 2) IN ('40', '53', '57') THEN
+			IF at IS NULL OR left(SQLSTATE, 2) IN ('40', '53', '57') THEN
 				RAISE;
 			END IF;
 			RAISE WARNING 'could not bring bgp.rib up to date for peer % (%, AS %): SQLSTATE %: %',
