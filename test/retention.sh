@@ -184,7 +184,7 @@ said() {
 	sql "SELECT count(*) FROM $1" 2>&1 | sed -E 's/[0-9]{4}-.*/.../'
 }
 dropped="to_timestamp($((noon - 3 * 86400)))"
-for question in "bgp.rib_at($dropped, NULL, '{2}')" "bgp.routes_at($dropped, '{10.0.0.0/32}', '{2}')" "bgp.path_history('10.0.0.0/32', $dropped)"; do
+for question in "bgp.rib_at($dropped, NULL, '{2}')" "bgp.routes_at($dropped, '{10.0.0.0/32}', '{2}')" "bgp.path_history('10.0.0.0/32', $dropped, $dropped)"; do
 	is "$(said "$question")" $'WARNING:  the log of peer 2 before ...\n0' "a moment of a day that is gone: $question says so"
 done
 is "$(sql "SELECT count(*) > 0 FROM bgp.rib_at($dropped, NULL, '{1}')" 2>&1)" t "of a peer that has the day it says nothing"
