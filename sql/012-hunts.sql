@@ -28,7 +28,9 @@ CREATE SCHEMA IF NOT EXISTS hunt;
 -- what earlier versions had
 DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
-    hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]);
+    hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
+    hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
+    hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint);
 
 -- --- how the queries are put together ------------------------------------------------------------
 
@@ -41,10 +43,17 @@ CREATE OR REPLACE FUNCTION hunt.one_of(name text, prefixes cidr[]) RETURNS text 
 $$;
 COMMENT ON FUNCTION hunt.one_of(text, cidr[]) IS 'for the hunts: a condition on prefixes';
 
--- hunt.log_clause: FROM and WHERE of the updates e of a range.  asn: its origin; covering: also the
--- prefixes that cover within.
+-- hunt.unicast: the condition on updates e of a leaf that they are of a family; NULL where that takes more than a look at the index on prefix
+CREATE OR REPLACE FUNCTION hunt.unicast(family text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN $1 IS NULL THEN 'e.prefix IS NOT NULL AND e.family IS NULL'
+	    WHEN $1 = 'ipv4 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
+	    WHEN $1 = 'ipv6 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6' END
+$$;
+COMMENT ON FUNCTION hunt.unicast(text) IS 'for the hunts: the condition that an update is of a family, IPv4 and IPv6 unicast if it is NULL';
+
+-- hunt.log_clause: FROM and WHERE of the updates e of a range.  asn: its origin
 CREATE OR REPLACE FUNCTION hunt.log_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text,
-    asn bigint DEFAULT NULL, prefixes cidr[] DEFAULT NULL, covering boolean DEFAULT false)
+    asn bigint DEFAULT NULL, prefixes cidr[] DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
 BEGIN
@@ -52,21 +61,15 @@ BEGIN
 		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	RETURN format('bgp.route_event e WHERE e.ts >= %L AND e.ts < %L', since, until)
-	    || CASE
-		WHEN family IS NULL THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL'
-		WHEN family = '*' THEN ''
-		WHEN family = 'ipv4 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
-		WHEN family = 'ipv6 unicast' THEN ' AND e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6'
-		ELSE format(' AND e.prefix IS NOT NULL AND e.family = %L AND e.rd IS NULL', family) END
-	    || CASE WHEN within IS NULL THEN ''
-		WHEN covering THEN format(' AND (e.prefix <<= %L OR e.prefix = ANY (%L::cidr[]))', within, bgp.supernets(within))
-		ELSE format(' AND e.prefix <<= %L', within) END
+	    || CASE WHEN family = '*' THEN ''
+		ELSE ' AND ' || coalesce(hunt.unicast(family), format('e.prefix IS NOT NULL AND e.family = %L AND e.rd IS NULL', family)) END
+	    || coalesce(' AND e.prefix <<= ' || quote_literal(within), '')
 	    || hunt.one_of('e.prefix', prefixes)
 	    || coalesce(' AND e.peer_id = ANY (' || quote_literal(peer_ids) || '::int[])', '')
 	    || coalesce(' AND e.origin_asn = ' || asn, '');
 END
 $$;
-COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean) IS
+COMMENT ON FUNCTION hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[]) IS
     'for the hunts: FROM and WHERE of the updates that they read';
 
 -- hunt.part_of_day: a range that is less than this part of its days is read by time; for others, all of the days is looked at for suspects, which is
@@ -75,8 +78,9 @@ CREATE OR REPLACE FUNCTION hunt.part_of_day() RETURNS int LANGUAGE sql IMMUTABLE
 COMMENT ON FUNCTION hunt.part_of_day() IS 'for the hunts: ranges of less than this part of their days are read by time';
 
 -- hunt.novel_clause: FROM and WHERE of announcements e that, together, have every path and every set of communities that the announcements
--- of a range have, at each peer: most of the others repeat them (016).  They may lie outside of the range, on its days: to find what is suspect at all.  within, or a range that is a small part of its days: the announcements of the range themselves.
-CREATE OR REPLACE FUNCTION hunt.novel_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text, asn bigint DEFAULT NULL)
+-- of a range have, at each peer: most of the others repeat them (016).  They may lie outside of the range, on its days: to find what is suspect at
+-- all.  within, or a range that is a small part of its days: the announcements of the range themselves.
+CREATE OR REPLACE FUNCTION hunt.novel_clause(since timestamptz, until timestamptz, within cidr, peer_ids int[], family text)
 RETURNS text LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
 DECLARE
@@ -84,12 +88,12 @@ DECLARE
 	days_to	timestamptz := CASE WHEN until > date_trunc('day', until) THEN date_trunc('day', until) + interval '1 day' ELSE until END;
 BEGIN
 	IF within IS NOT NULL OR (CASE WHEN isfinite(since) AND isfinite(until) THEN (until - since) * hunt.part_of_day() < days_to - days_from END) THEN
-		RETURN hunt.log_clause(since, until, within, peer_ids, family, asn) || $q$ AND e.kind = 'A'$q$;
+		RETURN hunt.log_clause(since, until, within, peer_ids, family) || $q$ AND e.kind = 'A'$q$;
 	END IF;
-	RETURN hunt.log_clause(days_from, days_to, NULL, peer_ids, family, asn) || $q$ AND e.kind = 'A' AND e.repeated IS NOT TRUE$q$;
+	RETURN hunt.log_clause(days_from, days_to, NULL, peer_ids, family) || $q$ AND e.kind = 'A' AND e.repeated IS NOT TRUE$q$;
 END
 $$;
-COMMENT ON FUNCTION hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint) IS
+COMMENT ON FUNCTION hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text) IS
     'for the hunts: FROM and WHERE of announcements that have all the paths and communities of a range';
 
 -- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
@@ -141,8 +145,8 @@ $$;
 COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 'for the hunts: the prefixes announced in a short range, unless they are many';
 
 -- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
--- nested loop over two such sets does not end, and sorting both takes longer than hashing the smaller; otherwise few rows are looked up by index.  sorted: leafs are read in the order of their index on prefix
--- and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  (The hunts have these settings as their own, so
+-- nested loop over two such sets does not end, and sorting both takes longer than hashing the smaller; otherwise few rows are looked up by
+-- index.  sorted: leafs are read in the order of their index on prefix and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  (The hunts have these settings as their own, so
 -- that this ends with them.)
 CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -202,14 +206,6 @@ $$;
 COMMENT ON FUNCTION hunt.updates(cidr, timestamptz, timestamptz, bigint, int[], int) IS
     'updates of exactly this prefix in a range, the first of them, at most 100; those that give the origin, if one is asked for';
 
--- hunt.unicast: the condition on updates e of a leaf that they are of a family; NULL where that takes more than a look at the index on prefix
-CREATE OR REPLACE FUNCTION hunt.unicast(family text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT CASE WHEN $1 IS NULL THEN 'e.prefix IS NOT NULL AND e.family IS NULL'
-	    WHEN $1 = 'ipv4 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 4'
-	    WHEN $1 = 'ipv6 unicast' THEN 'e.prefix IS NOT NULL AND e.family IS NULL AND family(e.prefix) = 6' END
-$$;
-COMMENT ON FUNCTION hunt.unicast(text) IS 'for the hunts: the condition that an update is of a family, IPv4 and IPv6 unicast if it is NULL';
-
 -- hunt.leafs: the leafs of a range, where what they have besides, of its first and last day, does no harm (more) or is nothing; NULL where they are not to be read
 -- whole: the range is a small part of its days, there are very many of them, or none.  days: of a peer, at most.
 CREATE OR REPLACE FUNCTION hunt.leafs(from_ts timestamptz, to_ts timestamptz, peer_ids int[], more boolean, OUT leafs regclass[], OUT days int)
@@ -250,7 +246,7 @@ COMMENT ON FUNCTION hunt.cuts(regclass[]) IS 'for the hunts: prefixes that cut t
 CREATE OR REPLACE FUNCTION hunt.kept_leafs(before timestamptz, peer_ids int[], family text) RETURNS TABLE (peer_id int, source text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
 	SELECT p.peer_id, format('SELECT e.prefix, e.origin_asn FROM %s e WHERE e.since < %L AND %s', to_regclass(format('bgp.rib_entry_%s', p.peer_id)), before,
-	    coalesce(replace(hunt.unicast(family), 'e.family IS NULL', 'e.qualifier = '''''), format('e.qualifier = %L', family)))
+	    coalesce(hunt.unicast(family), format('e.qualifier = %L', family)))
 	    || coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '')
 	FROM bgp.peer p WHERE p.peer_id = ANY ($2) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL
 $$;
@@ -259,8 +255,8 @@ COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS 'for the hunts:
 -- hunt.pairs: prefixes s.prefix and the origins s.origin_asn that they were announced with in a range, as a query; s.said is false for what was only
 -- there before.  result: what is made of the pairs of each prefix, a query with %s in the place of FROM's item; the default is each pair once.
 -- more: what else the days of the range have may be among the pairs, as it does no harm where only suspects are looked for: whole leafs are
--- read by their index alone.  others: more pairs, a query of the three columns, by table (or with kept) if there are many; kept: also those of hunt.full_peers that were there
--- before the range and are there now.
+-- read by their index alone.  others: more pairs, a query of the three columns (asked for each part of the table if kept, otherwise once); kept: also those of
+-- hunt.full_peers that were there before the range and are there now.
 CREATE OR REPLACE FUNCTION hunt.pairs(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], more boolean,
     others text DEFAULT NULL, kept boolean DEFAULT false,
     result text DEFAULT 'SELECT s.prefix, s.origin_asn FROM %s s GROUP BY s.prefix, s.origin_asn')
@@ -301,7 +297,7 @@ $$;
 COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text) IS
     'for the hunts: prefixes and their origins in a range';
 
--- hunt.several_origins: those prefixes, '{}' for none
+-- hunt.several_origins: prefixes that may have had more than one origin in a range, or one in it and another before; '{}' for none
 CREATE OR REPLACE FUNCTION hunt.several_origins(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], before text DEFAULT NULL,
     kept boolean DEFAULT false)
 RETURNS cidr[] LANGUAGE plpgsql STABLE AS $$
@@ -334,7 +330,6 @@ BEGIN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 		mine := coalesce(mine, '{}');
 	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE AND before IS NULL);
 	IF mine = '{}' THEN
@@ -426,7 +421,8 @@ BEGIN
 			ORDER BY s.prefix, c.length DESC)
 		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$,
-	    hunt.pairs(since, until, within, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(DISTINCT s.origin_asn) AS origins,'
+	    -- (of what an AS originated, all that covers it is in the list)
+	    hunt.pairs(since, until, CASE WHEN mine IS NULL THEN within END, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(DISTINCT s.origin_asn) AS origins,'
 		' array_agg(DISTINCT s.origin_asn) FILTER (WHERE s.said) AS own FROM %s s GROUP BY s.prefix'),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
@@ -469,7 +465,6 @@ BEGIN
 	IF standing IS NULL AND within IS NULL AND mine IS NULL THEN
 		mine := hunt.few_prefixes(since, until, peer_ids, family);
 	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	IF mine = '{}' THEN
@@ -511,7 +506,6 @@ BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	IF mine = '{}' THEN
@@ -582,20 +576,20 @@ DECLARE
 	paths	text[];
 	suspects	bigint[];
 	cases	jsonb[];
+	sessions	int[];
 	origins	bigint[];
-	seen_by	int[];
+	shown	text;
 	log	text;
 BEGIN
 	EXECUTE format($q$
 		WITH v (path, suspect, evidence, origin_asn, peer_id) AS MATERIALIZED (%s)
-		SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence),
-		    (SELECT array_agg(DISTINCT v.origin_asn) FROM v), (SELECT array_agg(DISTINCT v.peer_id) FROM v)
-		FROM (SELECT DISTINCT v.path, v.suspect, v.evidence FROM v) d$q$, verdicts) INTO paths, suspects, cases, origins, seen_by;
+		SELECT array_agg(d.path::text), array_agg(d.suspect), array_agg(d.evidence), array_agg(d.peer_id), (SELECT array_agg(DISTINCT v.origin_asn) FROM v)
+		FROM (SELECT DISTINCT v.path, v.suspect, v.evidence, v.peer_id FROM v) d$q$, verdicts) INTO paths, suspects, cases, sessions, origins;
 	IF paths IS NULL THEN
 		RETURN;
 	END IF;
-	log := hunt.log_clause(from_ts, to_ts, within, seen_by, family) || filter;
-	log := log || (SELECT format(' AND hash_array_extended(%s, 0) = ANY (%L::bigint[])', key, array_agg(hash_array_extended(p::bigint[], 0))) FROM unnest(paths) p);
+	shown := hunt.log_clause(from_ts, to_ts, within, ARRAY(SELECT DISTINCT i FROM unnest(sessions) i), family) || filter;
+	log := shown || (SELECT format(' AND hash_array_extended(%s, 0) = ANY (%L::bigint[])', key, array_agg(DISTINCT hash_array_extended(p::bigint[], 0))) FROM unnest(paths) p);
 	-- paths that are the same have the same origin, if they have one: so few are found by index
 	IF cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL THEN
 		log := log || format(' AND e.origin_asn = ANY (%L::bigint[])', origins);
@@ -605,9 +599,9 @@ BEGIN
 		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
 		    v.evidence || jsonb_build_object('as_path', min(coalesce(e.as_path, array_to_string(e.path, ' ')))) AS evidence
-		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence FROM unnest($1, $2, $3) u (key, suspect, evidence)) v,
-		    %s AND e.kind = 'A' AND %s = v.key
-		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)), hunt.log_clause(from_ts, to_ts, within, seen_by, family) || filter, min_peers) USING paths, suspects, cases;
+		FROM (SELECT u.key::bigint[] AS key, u.suspect, u.evidence, u.peer_id FROM unnest($1, $2, $3, $4) u (key, suspect, evidence, peer_id)) v,
+		    %s AND e.kind = 'A' AND %s = v.key AND e.peer_id = v.peer_id
+		GROUP BY e.peer_id, e.prefix, v.key, v.suspect, v.evidence$q$, log, key)), shown, min_peers) USING paths, suspects, cases, sessions;
 END
 $$;
 COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text) IS 'for the hunts: the updates that have one of the paths found';
@@ -1036,6 +1030,10 @@ BEGIN
 			    GROUP BY w.prefix, w.path_id HAVING count(a.ts) = 0) o GROUP BY o.prefix$q$, p.leafs), ' UNION ALL '))
 	    FROM (SELECT string_agg(format('SELECT e.prefix, e.path_id, e.ts, e.kind FROM %s e WHERE %s', p.leaf, hunt.unicast(family)), ' UNION ALL ') AS leafs
 		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found;
+	IF found IS NULL THEN
+		PERFORM hunt.plan_for(false);
+		RETURN '{}';
+	END IF;
 	-- how many sessions there are of these prefixes, by index
 	PERFORM pg_catalog.set_config('enable_seqscan', 'off', true);
 	EXECUTE (SELECT format($q$
@@ -1049,7 +1047,7 @@ BEGIN
 		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found, times, sessions USING found;
 	PERFORM pg_catalog.set_config('enable_seqscan', 'on', true);
 	-- (a session that has had it all along may be one that said something: there are at least as many as of either)
-	IF kept THEN
+	IF kept AND found IS NOT NULL THEN
 		PERFORM hunt.plan_for(cardinality(found) > 20000);
 		EXECUTE (SELECT format($q$
 				SELECT array_agg(f.prefix) FROM unnest($1, $2, $3) f (prefix, times, sessions)
@@ -1085,7 +1083,7 @@ BEGIN
 		IF leafs IS NOT NULL THEN
 			PERFORM hunt.plan_for(true, true);
 			EXECUTE (SELECT format('SELECT coalesce(array_agg(DISTINCT s.prefix), %L) FROM (%s) s', '{}', string_agg(format(
-			    'SELECT e.prefix FROM %s e WHERE %s AND e.origin_asn IS NULL GROUP BY e.prefix HAVING count(*) >= %s', l, hunt.unicast(family), ceil(times::numeric / days)), ' UNION ALL '))
+			    'SELECT e.prefix FROM %s e WHERE %s AND e.origin_asn IS NULL GROUP BY e.prefix HAVING count(*) >= %L', l, hunt.unicast(family), ceil(times::numeric / days)), ' UNION ALL '))
 			    FROM unnest(leafs) l) INTO mine;
 			PERFORM hunt.plan_for(false);
 		END IF;

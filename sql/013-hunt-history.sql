@@ -559,11 +559,10 @@ BEGIN
 	PERFORM hunt.plan_for(within IS NULL);
 	EXECUTE format($q$
 		WITH new AS MATERIALIZED (
-			SELECT s.asn1, s.asn2, s.path FROM (%s) s LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1, s.asn2)
-			WHERE k.asn1 IS NULL%s)
-		SELECT (SELECT array_agg(l.asn1 ORDER BY l.asn1, l.asn2) FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n) l),
-		    (SELECT array_agg(l.asn2 ORDER BY l.asn1, l.asn2) FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n) l),
-		    (SELECT array_agg(DISTINCT n.path::text) FROM new n)$q$,
+			SELECT s.asn1, s.asn2, s.to_origin, s.path FROM (%s) s LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1, s.asn2)
+			WHERE k.asn1 IS NULL),
+		link AS (SELECT DISTINCT s.asn1, s.asn2 FROM new s WHERE true%s)
+		SELECT array_agg(l.asn1), array_agg(l.asn2), (SELECT array_agg(DISTINCT n.path::text) FROM new n JOIN link USING (asn1, asn2)) FROM link l$q$,
 	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true),
 	    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false), wanted) INTO lefts, rights, paths;
 	IF lefts IS NULL THEN

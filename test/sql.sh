@@ -115,7 +115,7 @@ refused() {
 
 # pgtap FILE [ARGUMENT...]: its tests become ours, with the arguments in their names
 pgtap() {
-	local file=$1 line name='' why='' good= with=${2:+ (${*:2})}
+	local file=$1 line name='' why='' good='' with=${2:+ (${*:2})}
 
 	shift
 

@@ -130,6 +130,7 @@ SELECT pg_temp.finds('sub_moas', 2, concat_ws(E'\n',
     '66 2001:db8:1::/48 07:00 07:00 3003 1 {"covering": "2001:db8::/32", "covering_origins": [20]}'), 'the nearest covering prefix has other origins', ', standing => false');
 SELECT pg_temp.brief_is('sub_moas', 2, '66 203.0.113.0/24', 'within: what covers it need not be within', $$, within => '203.0.113.0/24', standing => false$$);
 SELECT pg_temp.brief_is('sub_moas', 2, '66 203.0.113.0/24, 66 2001:db8:1::/48', 'of an AS', ', asn => 66, standing => false');
+SELECT pg_temp.brief_is('sub_moas', 2, '66 203.0.113.0/24', 'of an AS, within: what covers it need not be within', $$, asn => 66, within => '203.0.113.0/24', standing => false$$);
 SELECT pg_temp.brief_is('sub_moas', 2, '', 'of an AS that has nothing', ', asn => 9, standing => false');
 
 -- --- origin_change ------------------------------------------------------------------------------------------
@@ -527,6 +528,10 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace
 	OR pg_get_function_result(p.oid) <> 'TABLE(suspect bigint, prefix cidr, first_seen timestamp with time zone, last_seen timestamp with time zone, peers bigint[], '
 	    'peers_count integer, events bigint, evidence jsonb)')$$, 'each of them says what its evidence is, runs as who asks, and returns the same columns');
 
+SELECT is(string_agg(prefix::text, ', '), '202.0.0.0/7', 'super_prefix: within: what was known around it is not new') FROM hunt.super_prefix('2021-03-01 02:30', '2021-03-01 22:40', within => '203.0.113.0/24');
+SELECT is(peers, '{}', 'bogon_asn: not on the session of the peer itself') FROM hunt.bogon_asn('2021-03-01', '2021-03-02', within => '203.0.113.0/24') WHERE suspect = 3004;
+SELECT is(events, 11::bigint, 'new_neighbor: all updates with the link count') FROM hunt.new_neighbor('2021-03-01 02:30', '2021-03-01 22:40', asn => 20) WHERE suspect = 3003;
+SELECT is(count(*), 0::bigint, 'flaps: a number that is not known') FROM hunt.flaps('2021-03-01', '2021-03-02', times => NULL);
 -- whole days by the indexes of leafs alone, and by reading all of them: the same is found
 CREATE FUNCTION pg_temp.whole(hunt text, since date, part int) RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
