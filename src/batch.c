@@ -21,8 +21,8 @@ static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";	/* flags and 
 /* columns in the order in which rows are encoded; the tail is the same for all prefixes of an UPDATE */
 static const char *const statements[BATCH_TABLES] = {
 	"COPY bgp.route_event (peer_id, ts, seq, refreshed, repeated, kind, prefix, path_id, family, rd, labels, nlri,"
-	" next_hop, origin_asn, med, local_pref, origin, atomic_aggregate, path, as_path, communities, large_communities,"
-	" ext_communities, aggregator, attributes) FROM STDIN (FORMAT binary)",
+	" next_hop, origin_asn, med, local_pref, origin, atomic_aggregate, path, as_path, communities,"
+	" large_communities, ext_communities, aggregator, attributes) FROM STDIN (FORMAT binary)",
 	"COPY bgp.session_log (ts, seq, peer_id, collector, event, family, detail) FROM STDIN (FORMAT binary)",
 	"COPY bgp.ingest_error (ts, seq, collector, line, error) FROM STDIN (FORMAT binary)",
 	"COPY bgp.ingest_gap (collector, from_ts, to_ts, lines, bytes, reason, peer_id) FROM STDIN (FORMAT binary)",

@@ -14,7 +14,7 @@
 struct novelty {
 	unsigned char	 secret[SECRET_BYTES];
 	uint64_t	(*sets)[WAYS];	/* hashes, 0: none; the one used last is first */
-	bool		 is_empty;
+	uint64_t	 age;		/* part of what is hashed: how often all was forgotten */
 };
 
 struct novelty *
@@ -27,7 +27,6 @@ novelty_new(void)
 		free(n);
 		return NULL;
 	}
-	n->is_empty = true;
 	return n;
 }
 
@@ -43,9 +42,7 @@ novelty_free(struct novelty *n)
 void
 novelty_forget(struct novelty *n)
 {
-	if (!n->is_empty)
-		memset(n->sets, 0, SETS * sizeof(*n->sets));
-	n->is_empty = true;
+	n->age++;	/* what is there gives way to what comes */
 }
 
 static uint64_t
@@ -58,7 +55,7 @@ bool
 novelty_is_known(struct novelty *n, int32_t peer_id, int64_t time_us, const char *family, int version,
     const void *data, size_t length)
 {
-	const uint64_t key[4] = { hash(n, data, length),
+	const uint64_t key[5] = { n->age, hash(n, data, length),
 		family != NULL ? hash(n, family, strlen(family)) : (uint64_t)version,
 		(uint64_t)peer_id, (uint64_t)(time_us / CLOCK_DAY_US) };
 	uint64_t h = hash(n, key, sizeof(key)), *set = n->sets[h % SETS];
@@ -75,6 +72,5 @@ novelty_is_known(struct novelty *n, int32_t peer_id, int64_t time_us, const char
 	}
 	memmove(set + 1, set, (WAYS - 1) * sizeof(*set));
 	set[0] = h;
-	n->is_empty = false;
 	return false;
 }
