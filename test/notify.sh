@@ -369,12 +369,12 @@ is "$status $(aside | wc -l) $(sql "SELECT refusals FROM hunt.notify_receiver WH
 rm "$work/got/hates"
 # not for now
 fresh
-for answer in 503 429 408 425 302; do
+for answer in 503 429 408 425 302 401 403 404 410; do
 	echo $answer >"$work/got/answer"
 	picky --give-up 0
 	echo "$status"
 done | sort | uniq -c >"$work/statuses"
-is "$(tr -s ' ' <"$work/statuses") $(aside | wc -l) $(waiting picky)" " 5 75 2 1" "503, 408, 425, 429: later, however often"
+is "$(tr -s ' ' <"$work/statuses") $(aside | wc -l) $(waiting picky)" " 9 75 2 1" "503, 408, 425, 429, 401, 404: later, however often"
 for answer in "429 0 3" "503 0 $(LC_ALL=C date -u -d '30 seconds' '+%a, %d %b %Y %H:%M:%S GMT')" "429 0 soon" "429 0 -1"; do
 	echo "$answer" >"$work/got/answer"
 	: >"$work/log"

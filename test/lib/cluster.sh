@@ -14,6 +14,13 @@
 # root) can enter, so trust authentication gives nothing away.  It is never the
 # system's cluster: data directory and socket are this library's own.
 
+# A version manager's python3 is a script that takes half a second to find the interpreter: tests
+# start hundreds.
+if python3=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null); then
+	PATH=${python3%/*}:$PATH
+	export PATH
+fi
+
 # The newest server programs: EXABGP_PG_BINDIR, Debian's place, or pg_config's.
 cluster_bindir() {
 	local dir best=
