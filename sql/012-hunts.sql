@@ -28,6 +28,7 @@ CREATE SCHEMA IF NOT EXISTS hunt;
 -- what earlier versions had
 DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
+    hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
     hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint);
@@ -252,6 +253,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SE
 $$;
 COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS 'for the hunts: the routes that peers have had since before a moment, leaf by leaf';
 
+-- hunt.in_parts: sources, queries of updates e with prefix in front, each grouped, put together, and result made of that, a query with %s in the place of FROM's item; for each part
+-- of the table by itself, since what is sorted or hashed is small then
+CREATE OR REPLACE FUNCTION hunt.in_parts(sources text[], columns text, cuts cidr[], result text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT string_agg(format(replace(result, '%s', '%1$s'), '(' || b.source || ')'), ' UNION ALL ')
+	FROM generate_series(0, cardinality(cuts)) n
+	CROSS JOIN LATERAL (SELECT string_agg(u.source || coalesce(' AND e.prefix >= ' || quote_literal(cuts[n]), '') || coalesce(' AND e.prefix < ' || quote_literal(cuts[n + 1]), '')
+	    || ' GROUP BY ' || columns, ' UNION ALL ') AS source FROM unnest(sources) u (source)) b
+$$;
+COMMENT ON FUNCTION hunt.in_parts(text[], text, cidr[], text) IS 'for the hunts: what is found of each prefix, part by part of the table';
+
 -- hunt.pairs: prefixes s.prefix and the origins s.origin_asn that they were announced with in a range, as a query; s.said is false for what was only
 -- there before.  result: what is made of the pairs of each prefix, a query with %s in the place of FROM's item; the default is each pair once.
 -- more: what else the days of the range have may be among the pairs, as it does no harm where only suspects are looked for: whole leafs are
@@ -288,10 +300,7 @@ BEGIN
 	IF others IS NOT NULL THEN
 		sources := sources || format('SELECT e.prefix, e.origin_asn, e.said FROM (%s) e WHERE e.origin_asn IS NOT NULL', others);
 	END IF;
-	RETURN (SELECT string_agg(format(replace(result, '%s', '%1$s'), '(' || b.source || ')'), ' UNION ALL ')
-	    FROM generate_series(0, cardinality(cuts)) n
-	    CROSS JOIN LATERAL (SELECT string_agg(u.source || coalesce(' AND e.prefix >= ' || quote_literal(cuts[n]), '') || coalesce(' AND e.prefix < ' || quote_literal(cuts[n + 1]), '')
-		|| ' GROUP BY 1, 2, 3', ' UNION ALL ') AS source FROM unnest(sources) u (source)) b);
+	RETURN hunt.in_parts(sources, '1, 2, 3', cuts, result);
 END
 $$;
 COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text) IS
@@ -994,75 +1003,72 @@ evidence: communities (those that matched), hops; others.';
 
 -- --- what comes and goes ---------------------------------------------------------------------------------
 
--- hunt.lost: prefixes that at least percent of the sessions that said anything of them in a range had withdrawn, and not announced again, when it ended; to be
--- looked at more closely.  kept: those of hunt.full_peers that have had it all along are sessions as well; announced: only what was announced in the range.
-CREATE OR REPLACE FUNCTION hunt.lost(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], percent int,
-    kept boolean, announced boolean) RETURNS cidr[]
-LANGUAGE plpgsql STABLE AS $$
+-- hunt.withdrawn: prefixes that at least percent of the sessions that said anything of them in a range withdrew in it, by index alone, to be looked at more closely; NULL where
+-- that cannot be had from whole leafs.  (Nothing is sorted: the leafs are merged in the order of their indexes.)  kept: those of hunt.full_peers that have had it all along are sessions as well; announced: only what was announced in the range.
+CREATE OR REPLACE FUNCTION hunt.withdrawn(from_ts timestamptz, to_ts timestamptz, peer_ids int[], family text, percent int, kept boolean, announced boolean) RETURNS cidr[]
+LANGUAGE plpgsql STABLE SET enable_sort = off AS $$
 DECLARE
 	whole	regclass[];
+	sources	text[];
+	others	text;
 	found	cidr[];
-	times	bigint[];
-	sessions	bigint[];
 BEGIN
-	IF within IS NULL AND prefixes IS NULL AND hunt.unicast(family) IS NOT NULL THEN
-		SELECT l.leafs INTO whole FROM hunt.leafs(from_ts, to_ts, peer_ids, false) l;
-	END IF;
+	SELECT l.leafs INTO whole FROM hunt.leafs(from_ts, to_ts, peer_ids, false) l WHERE hunt.unicast(family) IS NOT NULL;
 	IF whole IS NULL THEN
-		EXECUTE format($q$
-			SELECT coalesce(array_agg(l.prefix), '{}') FROM (
-				SELECT p.prefix FROM (
-					SELECT s.peer_id, s.prefix, bool_and(coalesce(s.w >= coalesce(s.a, '-infinity'), false)) AS lost FROM (
-						SELECT e.peer_id, e.prefix, e.path_id, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-						FROM %s GROUP BY e.peer_id, e.prefix, e.path_id) s
-					GROUP BY s.peer_id, s.prefix) p
-				GROUP BY p.prefix HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)) l$q$,
-		    hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => prefixes), percent) INTO found;
-		RETURN found;
+		RETURN NULL;
 	END IF;
-	-- withdrawals without a later announcement: they are few, and those that they are compared with are not sorted or hashed; each peer's by one process
-	PERFORM hunt.plan_for(true, true), pg_catalog.set_config('enable_hashagg', 'on', true), pg_catalog.set_config('enable_nestloop', 'off', true);
-	EXECUTE (SELECT format('SELECT array_agg(l.prefix) FROM (%s) l', string_agg(format($q$
-			SELECT o.prefix FROM (SELECT w.prefix, w.path_id
-			    FROM (SELECT e.prefix, coalesce(e.path_id, -1) AS path_id, max(e.ts) AS ts FROM (%1$s) e WHERE e.kind = 'W' GROUP BY 1, 2) w
-			    LEFT JOIN (SELECT e.prefix, coalesce(e.path_id, -1) AS path_id, e.ts FROM (%1$s) e WHERE e.kind = 'A') a
-				ON (a.prefix, a.path_id) = (w.prefix, w.path_id) AND a.ts > w.ts
-			    GROUP BY w.prefix, w.path_id HAVING count(a.ts) = 0) o GROUP BY o.prefix$q$, p.leafs), ' UNION ALL '))
-	    FROM (SELECT string_agg(format('SELECT e.prefix, e.path_id, e.ts, e.kind FROM %s e WHERE %s', p.leaf, hunt.unicast(family)), ' UNION ALL ') AS leafs
-		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found;
-	IF found IS NULL THEN
-		PERFORM hunt.plan_for(false);
-		RETURN '{}';
-	END IF;
-	-- how many sessions there are of these prefixes, by index
-	PERFORM pg_catalog.set_config('enable_seqscan', 'off', true);
-	EXECUTE (SELECT format($q$
-			SELECT array_agg(f.prefix), array_agg(f.times), array_agg(f.sessions) FROM (
-				SELECT s.prefix, l.times, count(*) AS sessions
-				FROM (%s) s JOIN (SELECT l.prefix, count(*) AS times FROM unnest($1) l (prefix) GROUP BY l.prefix) l USING (prefix)
-				GROUP BY s.prefix, l.times HAVING l.times * 100 >= count(*) * %L%s) f$q$,
-		string_agg(format('SELECT o.prefix, %s AS announced FROM (%s) o%s', CASE WHEN p.n > 1 THEN 'bool_or(o.announced)' ELSE 'o.announced' END, p.sources,
-		    CASE WHEN p.n > 1 THEN ' GROUP BY o.prefix' ELSE '' END), ' UNION ALL '), percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)
-	    FROM (SELECT count(*) AS n, string_agg(format('SELECT e.prefix, count(e.origin_asn) > 0 AS announced FROM %s e WHERE %s GROUP BY e.prefix', p.leaf, hunt.unicast(family)), ' UNION ALL ') AS sources
-		FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p) INTO found, times, sessions USING found;
-	PERFORM pg_catalog.set_config('enable_seqscan', 'on', true);
+	-- whatever has no origin may be a withdrawal
+	SELECT array_agg(format('SELECT e.prefix, count(*) > count(e.origin_asn) AS gone, count(e.origin_asn) > 0 AS announced FROM %s e WHERE %s',
+	    CASE WHEN p.n = 1 THEN p.leaf ELSE '(' || p.leafs || ')' END, hunt.unicast(family))) INTO sources
+	FROM (SELECT count(*) AS n, min(p.leaf::text) AS leaf, string_agg(format('SELECT e.prefix, e.origin_asn, e.family FROM %s e', p.leaf), ' UNION ALL ') AS leafs
+	    FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p;
 	-- (a session that has had it all along may be one that said something: there are at least as many as of either)
-	IF kept AND found IS NOT NULL THEN
-		PERFORM hunt.plan_for(cardinality(found) > 20000);
-		EXECUTE (SELECT format($q$
-				SELECT array_agg(f.prefix) FROM unnest($1, $2, $3) f (prefix, times, sessions)
-				LEFT JOIN (SELECT k.prefix, count(*) AS n FROM (%s) k GROUP BY k.prefix) k USING (prefix)
-				WHERE f.times * 100 >= greatest(f.sessions, k.n) * %L$q$,
-		    coalesce(string_agg(k.source || format(' AND e.ts < %L', from_ts) || hunt.one_of('e.prefix', found), ' UNION ALL '), 'SELECT NULL::cidr AS prefix WHERE false'), percent)
-		    FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k) INTO found USING found, times, sessions;
+	IF kept THEN
+		SELECT string_agg(k.source, ' UNION ALL ') INTO others FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
 	END IF;
-	found := coalesce(found, '{}');
+	PERFORM hunt.plan_for(true, true);
+	EXECUTE format($q$
+		WITH found AS MATERIALIZED (%s)
+		SELECT coalesce(array_agg(f.prefix), '{}') FROM found f%s$q$,
+	    hunt.in_parts(sources, '1', CASE WHEN cardinality(whole) <= 100 THEN hunt.cuts(whole) ELSE '{}' END,
+		format('SELECT s.prefix, count(*) FILTER (WHERE s.gone) AS times FROM %%s s GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.gone) * 100 >= greatest(count(*) * %L, 1)%s',
+		    percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)),
+	    CASE WHEN others IS NULL THEN '' ELSE format(' WHERE f.times * 100 >= (SELECT count(*) FROM (%s) k WHERE k.prefix = f.prefix) * %L', others, percent) END) INTO found;
 	PERFORM hunt.plan_for(false);
 	RETURN found;
 END
 $$;
+COMMENT ON FUNCTION hunt.withdrawn(timestamptz, timestamptz, int[], text, int, boolean, boolean) IS 'for the hunts: prefixes that so many of the sessions withdrew in a range';
+
+-- hunt.lost: what was last said in a range of prefixes that at least percent of the sessions that said anything of them had withdrawn, and not announced again, when it
+-- ended: a row per session, prefix and path (ADD-PATH), a and w being the times of its last announcement and withdrawal.  kept, announced: as for hunt.withdrawn (kept: if that
+-- can be had by index).
+CREATE OR REPLACE FUNCTION hunt.lost(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], percent int, kept boolean, announced boolean)
+RETURNS TABLE (peer_id int, prefix cidr, path_id bigint, origin_asn bigint, a timestamptz, w timestamptz) LANGUAGE plpgsql STABLE SET enable_sort = off AS $$
+DECLARE
+	mine	cidr[] := CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.withdrawn(from_ts, to_ts, peer_ids, family, percent, kept, announced) ELSE prefixes END;
+BEGIN
+	IF mine = '{}' THEN
+		RETURN;
+	END IF;
+	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	RETURN QUERY EXECUTE format($q$
+		WITH path AS MATERIALIZED (
+			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id),
+		-- a peer that sends several paths has lost the prefix when all of them are gone
+		peer AS (
+			SELECT p.prefix, bool_and(coalesce(p.w >= coalesce(p.a, '-infinity'), false)) AS lost, bool_or(p.a IS NOT NULL) AS announced
+			FROM path p GROUP BY p.peer_id, p.prefix),
+		lost AS (
+			SELECT p.prefix FROM peer p GROUP BY p.prefix
+			HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)%s)
+		SELECT p.* FROM path p JOIN lost USING (prefix)$q$, hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => mine), percent,
+	    CASE WHEN announced THEN ' AND bool_or(p.announced)' ELSE '' END);
+END
+$$;
 COMMENT ON FUNCTION hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean) IS
-    'for the hunts: prefixes that may have been lost at so many of the sessions when a range ended';
+    'for the hunts: what was last said of prefixes that so many of the sessions had lost when a range ended';
 
 CREATE OR REPLACE FUNCTION hunt.flaps(since timestamptz, until timestamptz, within cidr DEFAULT NULL, asn bigint DEFAULT NULL,
     peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, times int DEFAULT 10, min_peers int DEFAULT 1)
@@ -1122,7 +1128,7 @@ BEGIN
 		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	ELSE
 		-- (not in one expression: the planner would ask both to know how many they find)
-		mine := hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true);
+		mine := (SELECT coalesce(array_agg(DISTINCT l.prefix), '{}') FROM hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true) l);
 		mine := mine || hunt.several_origins(since, until, within, peer_ids, family, NULL);
 		mine := (SELECT array_agg(DISTINCT p) FROM unnest(mine) p);
 	END IF;
@@ -1168,29 +1174,28 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	mine	cidr[];
+	said	record;
 	before	text;
-	log	text;
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM ' || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
-	mine := hunt.lost(since, until, within, peer_ids, family, mine, percent, true, false);
-	IF mine = '{}' THEN
+	SELECT array_agg(l.peer_id) AS peer_id, array_agg(l.prefix) AS prefix, array_agg(l.path_id) AS path_id, array_agg(l.origin_asn) AS origin_asn, array_agg(l.a) AS a, array_agg(l.w) AS w
+	INTO said FROM hunt.lost(since, until, within, peer_ids, family, mine, percent, true, false) l;
+	mine := (SELECT array_agg(DISTINCT p) FROM unnest(said.prefix) p);
+	IF mine IS NULL THEN
 		RETURN;
 	END IF;
-	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
 	PERFORM hunt.plan_for(cardinality(mine) > 20000);
 	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH seen AS (
-			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id
-			UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.origin_asn, b.ts, NULL FROM (%s) b),
-		path AS (
+		WITH path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
-			FROM seen s GROUP BY s.peer_id, s.prefix, s.path_id),
+			FROM (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) l (peer_id, prefix, path_id, origin_asn, a, w)
+			    UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.origin_asn, b.ts, NULL FROM (%s) b) s
+			GROUP BY s.peer_id, s.prefix, s.path_id),
 		-- a peer that sends several paths (ADD-PATH) has lost it when all of them are gone
 		peer AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, bool_and(s.lost) AS lost
@@ -1199,7 +1204,8 @@ BEGIN
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
-		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, log, before, percent), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, before, percent), hunt.log_clause(since, until, NULL, NULL, family), min_peers)
+	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w;
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
@@ -1220,19 +1226,26 @@ DECLARE
 BEGIN
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
 	full_peer := (hunt.full_peers(peer_ids))[1];
+	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS MATERIALIZED (
 			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h
 			WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(%7$L, h.suspect)),
 		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g GROUP BY g.suspect HAVING count(*) >= %8$L),
-		had AS (
-			SELECT e.prefix, e.origin_asn FROM %9$s AND e.kind = 'A' AND e.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c))
-			UNION SELECT g.prefix, g.suspect FROM gone g
+		held AS (
+			SELECT g.prefix, g.suspect AS origin_asn FROM gone g
 			UNION SELECT r.prefix, r.origin_asn FROM bgp.rib r WHERE r.peer_id = %10$L AND r.since < %1$L AND NOT r.stale
-			    AND r.family IN ('ipv4 unicast', 'ipv6 unicast') AND r.origin_asn = ANY (ARRAY(SELECT c.origin_asn FROM candidate c)) AND (%3$L IS NULL OR r.prefix <<= %3$L::cidr)),
+			    AND r.family IN ('ipv4 unicast', 'ipv6 unicast') AND r.origin_asn IN (SELECT c.origin_asn FROM candidate c) AND (%3$L IS NULL OR r.prefix <<= %3$L::cidr)),
+		-- only of those that this leaves the log is asked, too
+		likely AS MATERIALIZED (
+			SELECT c.origin_asn, c.lost FROM candidate c JOIN held h USING (origin_asn)
+			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %11$L),
+		had AS (
+			SELECT h.prefix, h.origin_asn FROM held h
+			UNION SELECT e.prefix, e.origin_asn FROM %9$s AND e.kind = 'A' AND e.origin_asn = ANY (ARRAY(SELECT l.origin_asn FROM likely l))),
 		origin AS (
-			SELECT c.origin_asn, c.lost, count(*) AS prefixes FROM candidate c JOIN had h USING (origin_asn)
-			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %11$L)
+			SELECT l.origin_asn, l.lost, count(*) AS prefixes FROM likely l JOIN had h USING (origin_asn)
+			GROUP BY l.origin_asn, l.lost HAVING l.lost * 100 >= count(*) * %11$L)
 		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, min(g.first_seen) AS first_ts, max(g.last_seen) AS last_ts,
 		    (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn IN (SELECT unnest(x.peers) FROM gone x WHERE x.suspect = o.origin_asn)) AS peer_ids,
 		    sum(g.events) AS events,

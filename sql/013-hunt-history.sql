@@ -689,7 +689,7 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
 	      AND p.proretset AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' LOOP
 		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO', 'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
-		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on', 'enable_mergejoin = on', 'enable_hashagg = on', 'enable_gathermerge = on', 'enable_seqscan = on',
+		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100', 'enable_nestloop = on', 'enable_mergejoin = on', 'enable_hashagg = on', 'enable_gathermerge = on',
 		    'seq_page_cost = 0.2', 'random_page_cost = 0.4', 'min_parallel_index_scan_size = ''512kB''',
 		    'min_parallel_table_scan_size = ''8MB'''] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
@@ -709,7 +709,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins', 'lost', 'kept_leafs',
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'lost', 'kept_leafs',
 		    'summary_query', 'summary_parts', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;

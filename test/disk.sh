@@ -200,7 +200,12 @@ flaky() {
 
 	shift 2
 	begin
-	write_lines 18000 --rate 4000 --pad 5000
+	# more than the helper's memory holds, or what it holds however slow the machine
+	if [ "$drops" = drops ]; then
+		write_lines 18000 --rate 4000 --pad 5000
+	else
+		write_lines 6000 --rate 1500 --pad 5000
+	fi
 	start_helper
 	wait_for 20 known
 	rules "$@"
