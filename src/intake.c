@@ -18,7 +18,7 @@
 #define REWIND_BYTES	((size_t)1024 * 1024)		/* of the ring that an idle intake holds */
 #define PATIENCE_MS	80				/* far below what a BGP session or ExaBGP would notice */
 #define PIPE_BYTES	(1024 * 1024)			/* what the kernel may hold for us */
-#define READ_BYTES	((size_t)PIPE_BYTES)		/* all of it: if we are killed, what is left begins with a line */
+#define READ_BYTES	((size_t)PIPE_BYTES)		/* all of it: a kill leaves whole lines behind */
 
 const int64_t intake_stall_bounds_us[INTAKE_STALL_BOUNDS] = { 1000, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
 	1000000, 2500000 };
