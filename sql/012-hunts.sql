@@ -100,13 +100,28 @@ COMMENT ON FUNCTION hunt.novel_clause(timestamptz, timestamptz, cidr, int[], tex
 -- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id, path_id, ts), ts being when
 -- they came; NULL if they are not asked for.  By themselves they are when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text, asked boolean)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+DECLARE
+	routes	text;
+	n	bigint;
+	found	text;
+BEGIN
+	IF NOT (coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL) AND isfinite(at)) THEN
+		RETURN NULL;
+	END IF;
+	routes := 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
 	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
 		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
-	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END
-	WHERE coalesce(asked, within IS NOT NULL OR prefixes IS NOT NULL) AND isfinite(at)
+	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format('r.family = %L', family) END;
+	IF within IS NULL AND prefixes IS NULL THEN
+		RETURN routes;
+	END IF;
+	-- few: looked up now, since hunts ask for them more than once
+	EXECUTE format('SELECT count(*), format(%L, array_agg(s.prefix), array_agg(s.origin_asn), array_agg(s.peer_id), array_agg(s.path_id), array_agg(s.ts)) FROM (%s LIMIT 100001) s',
+	    'SELECT * FROM unnest(%L::cidr[], %L::bigint[], %L::int[], %L::bigint[], %L::timestamptz[]) s (prefix, origin_asn, peer_id, path_id, ts)', routes) INTO n, found;
+	RETURN CASE WHEN n > 100000 THEN routes ELSE found END;
+END
 $$;
 COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolean) IS
     'for the hunts: the routes that were there when the range began';
