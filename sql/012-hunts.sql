@@ -1039,7 +1039,7 @@ BEGIN
 	    FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p;
 	-- (a session that has had it all along may be one that said something: there are at least as many as of either)
 	IF kept THEN
-		SELECT string_agg(k.source, ' UNION ALL ') INTO others FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
+		SELECT string_agg(format('SELECT s.prefix, %s AS peer_id FROM (%s) s', k.peer_id, k.source), ' UNION ALL ') INTO others FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
 	END IF;
 	PERFORM hunt.plan_for(true, true);
 	EXECUTE format($q$
@@ -1048,7 +1048,7 @@ BEGIN
 	    hunt.in_parts(sources, '1', CASE WHEN cardinality(whole) <= 100 THEN hunt.cuts(whole) ELSE '{}' END,
 		format('SELECT s.prefix, count(*) FILTER (WHERE s.gone) AS times FROM %%s s GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.gone) * 100 >= greatest(count(*) * %L, 1)%s',
 		    percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)),
-	    CASE WHEN others IS NULL THEN '' ELSE format(' WHERE f.times * 100 >= (SELECT count(*) FROM (%s) k WHERE k.prefix = f.prefix) * %L', others, percent) END) INTO found;
+	    CASE WHEN others IS NULL THEN '' ELSE format(' WHERE f.times * 100 >= (SELECT count(DISTINCT k.peer_id) FROM (%s) k WHERE k.prefix = f.prefix) * %L', others, percent) END) INTO found;
 	PERFORM hunt.plan_for(false);
 	RETURN found;
 END

@@ -503,6 +503,14 @@ SELECT is(count(*), 2::bigint, 'moas: they are two origins') FROM hunt.moas('202
 SELECT pg_temp.put('06:06', 1, '100.90.0.0/16', NULL, '{"day": "2021-03-02", "path_id": 2}') \g /dev/null
 SELECT is(count(*), 1::bigint, 'visibility_loss: none is left') FROM hunt.visibility_loss('2021-03-02 06:00', '2021-03-02 06:30', '100.90.0.0/16');
 SELECT is(count(*), 1::bigint, 'visibility_loss: nor of those before') FROM hunt.visibility_loss('2021-03-02 06:05', '2021-03-02 06:30', '100.90.0.0/16');
+-- a peer that has had it by several paths (ADD-PATH) is one session, also where suspects are found by index
+SELECT pg_temp.put('06:10', 1, '100.91.0.0/16', NULL, '{"day": "2021-03-02"}') \g /dev/null
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT '2021-03-01 17:00', '2021-03-01 17:00', '2021-03-01 17:00', 1, 0, n, 20, (SELECT peer_id FROM id i WHERE i.n = 4), '100.91.0.0/16', '' FROM generate_series(1, 3) n;
+SELECT is((SELECT string_agg(concat_ws(' ', suspect, peers, evidence->'lost', evidence->'of'), ', ') FROM hunt.visibility_loss('2021-03-02', '2021-03-03') WHERE prefix = '100.91.0.0/16'),
+    '20 {3001} 1 2', 'visibility_loss: several paths of a session count once');
+DELETE FROM bgp.rib_entry WHERE prefix = '100.91.0.0/16';
+DELETE FROM bgp.route_event WHERE prefix = '100.91.0.0/16';
 
 -- more prefixes than are put into a query one by one
 SELECT pg_temp.put(at, n, set_masklen(inet '100.80.0.0' + i * 256, 24)::cidr, path, '{"day": "2021-03-02"}') FROM generate_series(0, 59) i,
