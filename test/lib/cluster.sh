@@ -16,8 +16,9 @@
 
 # A version manager's python3 is a script that takes half a second to find the interpreter: tests
 # start hundreds.
-if python3=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null); then
-	PATH=${python3%/*}:$PATH
+cluster_python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null)
+if [ -n "$cluster_python" ] && [ "$cluster_python" != "$(command -v python3)" ]; then
+	PATH=${cluster_python%/*}:$PATH
 	export PATH
 fi
 
