@@ -290,22 +290,29 @@ CREATE OR REPLACE FUNCTION hunt.pairs(from_ts timestamptz, to_ts timestamptz, wi
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
 DECLARE
 	unicast	text := hunt.unicast(family);
+	summarized	date[];
 	leafs	regclass[];
 	sources	text[];
 	cuts	cidr[] := '{}';
 BEGIN
 	-- what is narrow is found by index, and what must be exact, by time
 	IF within IS NULL AND prefixes IS NULL AND unicast IS NOT NULL THEN
-		SELECT l.leafs INTO leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, more) l;
-	END IF;
-	IF leafs IS NOT NULL THEN
-		SELECT array_agg(format('SELECT e.prefix, e.origin_asn, true AS said FROM %s e WHERE %s AND e.origin_asn IS NOT NULL', l, unicast)) INTO sources FROM unnest(leafs) l;
-		IF (others IS NULL OR kept) AND cardinality(leafs) <= 100 THEN
-			cuts := hunt.cuts(leafs);
+		summarized := hunt.summarized('origin', from_ts, to_ts, peer_ids);
+		IF summarized IS NULL THEN
+			SELECT l.leafs INTO leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, more) l;
 		END IF;
+	END IF;
+	IF summarized IS NOT NULL THEN
+		sources := ARRAY[format('SELECT e.prefix, e.origin_asn, true AS said FROM hunt.day_origin e WHERE e.day = ANY (%L::date[])', summarized)
+		    || coalesce(' AND family(e.prefix) = ' || substr(family, 4, 1), '')];
+	ELSIF leafs IS NOT NULL THEN
+		SELECT array_agg(format('SELECT e.prefix, e.origin_asn, true AS said FROM %s e WHERE %s AND e.origin_asn IS NOT NULL', l, unicast)) INTO sources FROM unnest(leafs) l;
 	ELSE
 		sources := ARRAY['SELECT e.prefix, e.origin_asn, true AS said FROM ' || hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => prefixes)
 		    || $q$ AND e.kind = 'A' AND e.origin_asn IS NOT NULL$q$];
+	END IF;
+	IF (others IS NULL OR kept) AND (cardinality(summarized) <= 100 OR cardinality(leafs) <= 100) THEN
+		cuts := hunt.cuts(leafs);
 	END IF;
 	IF kept THEN
 		SELECT sources || array_agg(format('SELECT e.prefix, e.origin_asn, false FROM (%s) e WHERE e.origin_asn IS NOT NULL', k.source
@@ -772,7 +779,7 @@ BEGIN
 		-- each AS that begins a run, with who stands left of it and right of the run
 		FROM (SELECT p.path, p.origin_asn, p.peer_id, p.path[i - 1] AS out, p.path[i] AS at, CASE WHEN p.path[i + 1] <> p.path[i] THEN p.path[i + 1] ELSE
 			(SELECT p.path[j] FROM generate_series(i + 2, cardinality(p.path)) j WHERE p.path[j] <> p.path[i] LIMIT 1) END AS origin
-		    FROM (SELECT e.path, e.origin_asn, e.peer_id, generate_series(2, cardinality(e.path) - 1) AS i FROM %1$s) p
+		    FROM (SELECT e.*, generate_series(2, cardinality(e.path) - 1) AS i FROM (SELECT %4$s e.path, e.origin_asn, e.peer_id FROM %1$s) e) p
 		    WHERE p.path[i - 1] <> p.path[i]) t
 		JOIN (%2$s) f ON f.a = t.at AND f.b = t.origin JOIN (%2$s) o ON o.a = t.at AND o.b = t.out
 		WHERE t.at = coalesce(%3$L, t.at) AND t.out <> t.origin$q$,
@@ -780,7 +787,9 @@ BEGIN
 	    -- who is above whom, or beside
 	    $q$SELECT r.asn2 AS a, r.asn1 AS b, true AS provider FROM hunt.as_relationship r WHERE r.relationship = 'p2c'
 		UNION ALL SELECT r.asn1, r.asn2, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'
-		UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'$q$, asn),
+		UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'$q$, asn,
+	    -- (those of a whole table are new ones already)
+	    CASE WHEN within IS NULL THEN '' ELSE 'DISTINCT' END),
 	    since, until, within, peer_ids, family, filter, min_peers);
 END
 $$;
@@ -1061,8 +1070,24 @@ COMMENT ON FUNCTION hunt.withdrawn(timestamptz, timestamptz, int[], text, int, b
 CREATE OR REPLACE FUNCTION hunt.lost(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text, prefixes cidr[], percent int, kept boolean, announced boolean)
 RETURNS TABLE (peer_id int, prefix cidr, path_id bigint, origin_asn bigint, a timestamptz, w timestamptz) LANGUAGE plpgsql STABLE SET enable_sort = off AS $$
 DECLARE
-	mine	cidr[] := CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.withdrawn(from_ts, to_ts, peer_ids, family, percent, kept, announced) ELSE prefixes END;
+	mine	cidr[] := prefixes;
+	days	date[];
 BEGIN
+	IF within IS NULL AND prefixes IS NULL AND hunt.unicast(family) IS NOT NULL THEN
+		days := hunt.summarized('lost', from_ts, to_ts, peer_ids);
+		-- (what a day had lost, the next may have again)
+		IF cardinality(days) = 1 THEN
+			-- who still had it stands there with the highest origin and the last announcement of all
+			RETURN QUERY SELECT u.peer_id, d.prefix, u.path_id, u.origin_asn, u.a, u.w
+			FROM hunt.day_lost d
+			CROSS JOIN LATERAL (SELECT * FROM unnest(d.lost_peer_ids, d.lost_path_ids, d.lost_origin_asns, d.lost_announced, d.lost_withdrawn) l (peer_id, path_id, origin_asn, a, w)
+			    UNION ALL SELECT p, NULL, d.origin_asn, d.announced, NULL FROM unnest(d.peer_ids) p) u
+			WHERE d.day = days[1] AND d.lost * 100 >= greatest((d.lost + cardinality(d.peer_ids)) * percent, 1) AND (NOT $9 OR d.announced IS NOT NULL)
+			  AND (family IS NULL OR family(d.prefix) = substr(family, 4, 1)::int);
+			RETURN;
+		END IF;
+		mine := hunt.withdrawn(from_ts, to_ts, peer_ids, family, percent, kept, announced);
+	END IF;
 	IF mine = '{}' THEN
 		RETURN;
 	END IF;

@@ -4,6 +4,8 @@
 -- day gone by has a summary, made once by cron (hunt.summarize_missing) and made anew when late updates changed the day.  A
 -- summary has a row for what was seen that day at all, not one for each peer that saw it: it is a tenth of
 -- the size, and "new" means new to all peers.  What has no summary yet, as the day that is still going on, is read from the log.
+--
+-- A day's summary also answers what 012 asks of a whole day: who originated what, and what was gone when it ended.
 
 CREATE SCHEMA IF NOT EXISTS hunt;
 
@@ -66,9 +68,38 @@ CREATE INDEX IF NOT EXISTS day_community_community ON hunt.day_community (commun
 COMMENT ON TABLE hunt.day_community IS 'communities and large communities on unicast routes, a row per UTC day; a partition each';
 COMMENT ON COLUMN hunt.day_community.peer_ids IS 'peers that saw it, the first one first';
 
+CREATE TABLE IF NOT EXISTS hunt.day_lost (
+	announced	timestamptz,
+	origin_asn	bigint,
+	day		date NOT NULL,
+	lost		int NOT NULL,
+	prefix		cidr NOT NULL,
+	peer_ids	int[] NOT NULL,
+	lost_peer_ids	int[] NOT NULL,
+	lost_path_ids	bigint[] NOT NULL,
+	lost_origin_asns bigint[] NOT NULL,
+	lost_announced	timestamptz[] NOT NULL,
+	lost_withdrawn	timestamptz[] NOT NULL
+) PARTITION BY RANGE (day);
+COMMENT ON TABLE hunt.day_lost IS
+    'unicast prefixes that at least one session had withdrawn, and not announced again, when a UTC day ended, a row each; a partition each day';
+COMMENT ON COLUMN hunt.day_lost.announced IS 'last announcement of the day by any session; NULL: there was none';
+COMMENT ON COLUMN hunt.day_lost.origin_asn IS 'the highest origin of the day';
+COMMENT ON COLUMN hunt.day_lost.lost IS 'sessions that had lost it: those of lost_peer_ids, where one that sends several paths (ADD-PATH) stands once for each';
+COMMENT ON COLUMN hunt.day_lost.peer_ids IS 'sessions that said something of it that day, and had it when it ended';
+COMMENT ON COLUMN hunt.day_lost.lost_withdrawn IS 'last withdrawal of each path at each session that had lost it; the other arrays are in the same order';
+
 -- --- making them ------------------------------------------------------------------------------------------
 
--- hunt.summary_query: what the updates of a log clause have of origins, links or communities
+-- hunt.summary_columns: columns of a kind of summary: what a row is about, in the order that it is stored, and all
+CREATE OR REPLACE FUNCTION hunt.summary_columns(what text, OUT keys text, OUT columns text) LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT k, k || CASE $1 WHEN 'lost' THEN ', announced, origin_asn, lost, peer_ids, lost_peer_ids, lost_path_ids, lost_origin_asns, lost_announced, lost_withdrawn'
+	    ELSE ', first_ts, last_ts, events, peer_ids' END
+	FROM (SELECT CASE $1 WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' WHEN 'community' THEN 'community' WHEN 'lost' THEN 'prefix' END) c (k)
+$$;
+COMMENT ON FUNCTION hunt.summary_columns(text) IS 'columns of a kind of summary: origin, link, community or lost';
+
+-- hunt.summary_query: what the updates of a log clause have of origins, links or communities, or what was lost when they ended
 CREATE OR REPLACE FUNCTION hunt.summary_query(what text, log text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format(CASE what
@@ -91,6 +122,23 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    WHERE s.path[i] <> s.path[i + 1]
 		    GROUP BY 1, 2, 3) l
 		GROUP BY l.asn1, l.asn2$q$
+	WHEN 'lost' THEN $q$
+		WITH path AS MATERIALIZED (
+			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
+			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id),
+		-- a peer that sends several paths has lost the prefix when all of them are gone (as in hunt.lost)
+		peer AS MATERIALIZED (
+			SELECT p.peer_id, p.prefix, bool_and(coalesce(p.w >= coalesce(p.a, '-infinity'), false)) AS lost FROM path p GROUP BY p.peer_id, p.prefix)
+		SELECT p.prefix, max(p.a) AS announced, max(p.origin_asn) AS origin_asn, (count(DISTINCT p.peer_id) FILTER (WHERE k.lost))::int AS lost,
+		    coalesce(array_agg(DISTINCT p.peer_id) FILTER (WHERE NOT k.lost), '{}') AS peer_ids,
+		    array_agg(p.peer_id ORDER BY p.w, p.peer_id, p.path_id) FILTER (WHERE k.lost) AS lost_peer_ids,
+		    array_agg(p.path_id ORDER BY p.w, p.peer_id, p.path_id) FILTER (WHERE k.lost) AS lost_path_ids,
+		    array_agg(p.origin_asn ORDER BY p.w, p.peer_id, p.path_id) FILTER (WHERE k.lost) AS lost_origin_asns,
+		    array_agg(p.a ORDER BY p.w, p.peer_id, p.path_id) FILTER (WHERE k.lost) AS lost_announced,
+		    array_agg(p.w ORDER BY p.w, p.peer_id, p.path_id) FILTER (WHERE k.lost) AS lost_withdrawn
+		FROM path p JOIN peer k USING (peer_id, prefix)
+		WHERE p.prefix IN (SELECT l.prefix FROM peer l WHERE l.lost)
+		GROUP BY p.prefix$q$
 	WHEN 'community' THEN $q$
 		SELECT c.community, min(c.first_ts) AS first_ts, max(c.last_ts) AS last_ts, sum(c.events)::bigint AS events,
 		    array_agg(c.peer_id ORDER BY c.first_ts, c.peer_id) AS peer_ids
@@ -103,7 +151,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		    GROUP BY s.peer_id, u.community) c
 		GROUP BY c.community$q$ END, log)
 $$;
-COMMENT ON FUNCTION hunt.summary_query(text, text) IS 'the summary (origin, link or community) of the updates of hunt.log_clause, as a query';
+COMMENT ON FUNCTION hunt.summary_query(text, text) IS 'the summary (origin, link, community or lost) of the updates of hunt.log_clause, as a query';
 
 CREATE OR REPLACE FUNCTION hunt.summarize(day date) RETURNS bigint LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET client_min_messages = warning SET timezone = 'UTC' SET datestyle = ISO SET jit = off
@@ -128,7 +176,7 @@ BEGIN
 		VALUES ($1, part.peer_id, 0, pg_relation_size(part.leaf), pg_stat_get_tuples_inserted(part.leaf));
 		EXECUTE format('UPDATE hunt.summary_day d SET events = (SELECT count(*) FROM %s) WHERE d.day = %L AND d.peer_id = %s', part.leaf, $1, part.peer_id);
 	END LOOP;
-	FOREACH what IN ARRAY '{origin,link,community}'::text[] LOOP
+	FOREACH what IN ARRAY '{origin,link,community,lost}'::text[] LOOP
 		leaf := format('day_%s_%s', what, to_char($1, 'YYYYMMDD'));
 		IF to_regclass('hunt.' || leaf) IS NULL THEN
 			-- made aside and attached, so that no question has to wait
@@ -138,8 +186,8 @@ BEGIN
 		ELSE
 			EXECUTE format('DELETE FROM hunt.%I', leaf);
 		END IF;
-		EXECUTE format('INSERT INTO hunt.%1$I (day, %2$s, first_ts, last_ts, events, peer_ids) SELECT %3$L::date, %2$s, first_ts, last_ts, events, peer_ids FROM (%4$s) s ORDER BY %2$s',
-		    leaf, CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END, $1, hunt.summary_query(what, log));
+		EXECUTE format('INSERT INTO hunt.%1$I (day, %2$s) SELECT %3$L::date, %2$s FROM (%4$s) s ORDER BY %5$s', leaf, c.columns, $1, hunt.summary_query(what, log), c.keys)
+		FROM hunt.summary_columns(what) c;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		total := total + n;
 		EXECUTE format('ANALYZE hunt.%I', leaf);
@@ -192,7 +240,7 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('hunt.summarize', 0));
 	FOR name IN
 	    SELECT c.relname FROM pg_class c
-	    WHERE c.relnamespace = 'hunt'::regnamespace AND c.relispartition AND c.relname ~ '^day_(origin|link|community)_\d{8}$'
+	    WHERE c.relnamespace = 'hunt'::regnamespace AND c.relispartition AND c.relname ~ '^day_(origin|link|community|lost)_\d{8}$'
 	      AND to_date(right(c.relname, 8), 'YYYYMMDD') < $1 ORDER BY right(c.relname, 8), c.relname LOOP
 		EXECUTE format('DROP TABLE hunt.%I', name);
 		RETURN NEXT 'hunt.' || name;
@@ -233,6 +281,17 @@ $$;
 COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[]) IS
     'for the hunts: days of a range that have a summary, and what is left of it to be read from the log';
 
+-- hunt.summarized: the days of a range, if all of it can be had from summaries of this kind and the log is what it was when they were made; else NULL
+CREATE OR REPLACE FUNCTION hunt.summarized(what text, from_ts timestamptz, to_ts timestamptz, peer_ids int[]) RETURNS date[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT p.days FROM hunt.summary_parts(from_ts, to_ts, peer_ids) p
+	-- (a day that was summarized before there was this kind has none)
+	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(format('hunt.day_%s_%s', what, to_char(d, 'YYYYMMDD'))) IS NOT NULL) FROM unnest(p.days) d)
+	  AND NOT EXISTS (SELECT FROM hunt.summary_day d LEFT JOIN bgp.partition l USING (day, peer_id) WHERE d.day = ANY (p.days)
+	      AND (l.leaf IS NULL OR d.bytes <> pg_relation_size(l.leaf) OR d.inserted IS DISTINCT FROM pg_stat_get_tuples_inserted(l.leaf)))
+$$;
+COMMENT ON FUNCTION hunt.summarized(text, timestamptz, timestamptz, int[]) IS 'for the hunts: the days of a range that is all in summaries, unless late updates changed them';
+
 -- hunt.summary_days: the rows of summaries
 CREATE OR REPLACE FUNCTION hunt.summary_days(what text, days date[], within cidr, prefixes cidr[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -245,8 +304,7 @@ COMMENT ON FUNCTION hunt.summary_days(text, date[], cidr, cidr[]) IS 'for the hu
 -- each whole day that has a complete one, else from the log; the same thing comes once per such part.  filter: more conditions on updates e of the log.
 CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[], within cidr, prefixes cidr[], filter text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
-	SELECT string_agg(format('SELECT %s, first_ts, last_ts, events, peer_ids FROM (%s) s',
-	    CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link' THEN 'asn1, asn2, to_origin' ELSE 'community' END, q.query), ' UNION ALL ')
+	SELECT string_agg(format('SELECT %s FROM (%s) s', (hunt.summary_columns(what)).columns, q.query), ' UNION ALL ')
 	FROM hunt.summary_parts(since, until, peer_ids) p
 	CROSS JOIN LATERAL (
 		SELECT hunt.summary_days(what, p.days, within, prefixes) AS query
@@ -700,7 +758,7 @@ $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hunt FROM PUBLIC;
 GRANT USAGE ON SCHEMA hunt TO exabgp_pg_reader;
-GRANT SELECT ON hunt.hunts, hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community TO exabgp_pg_reader;
+GRANT SELECT ON hunt.hunts, hunt.summary_day, hunt.day_origin, hunt.day_link, hunt.day_community, hunt.day_lost TO exabgp_pg_reader;
 -- what a hunt calls it calls with the rights of who asks
 DO $$
 DECLARE
@@ -710,7 +768,7 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'lost', 'kept_leafs',
-		    'summary_query', 'summary_parts', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
+		    'summary_query', 'summary_columns', 'summary_parts', 'summarized', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

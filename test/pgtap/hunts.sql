@@ -458,9 +458,10 @@ SELECT ok(hunt.summarize('2021-03-01') > 0, 'made anew');
 SELECT pg_temp.brief_is('new_origin', 1, '', 'what was late is known now', '', '2021-03-02');
 SELECT is((SELECT count(*) FROM hunt.day_origin WHERE day = '2021-03-01' AND prefix = '100.64.0.0/16'), 2::bigint, 'each thing is there once');
 SELECT throws_ok($$SELECT hunt.summarize((now() AT TIME ZONE 'UTC')::date)$$, '22023', NULL, 'not of a day that is not over');
-SELECT set_eq($$SELECT name FROM hunt.summary_drop('2021-03-02') name$$, '{hunt.day_community_20210301,hunt.day_link_20210301,hunt.day_origin_20210301}'::text[], 'dropped with retention');
+SELECT set_eq($$SELECT name FROM hunt.summary_drop('2021-03-02') name$$, '{hunt.day_community_20210301,hunt.day_link_20210301,hunt.day_lost_20210301,hunt.day_origin_20210301}'::text[], 'dropped with retention');
 SELECT is((SELECT array_agg(DISTINCT day) FROM hunt.summary_day WHERE day < '2021-03-03'), '{2021-03-02}', 'the register too');
 SELECT pg_temp.brief_is('new_link', 1, '10 100.66.0.0/16', 'without the summary the log is read again', ', asn => 67', '2021-03-02');
+SELECT count(*) FROM hunt.summary_drop('2021-03-03') \g /dev/null
 
 -- --- what was there before, and what is different ----------------------------------------------------------------
 
@@ -541,19 +542,34 @@ SELECT is(peers, '{}', 'bogon_asn: not on the session of the peer itself') FROM 
 SELECT is(events, 11::bigint, 'new_neighbor: all updates with the link count') FROM hunt.new_neighbor('2021-03-01 02:30', '2021-03-01 22:40', asn => 20) WHERE suspect = 3003;
 SELECT is(count(*), 0::bigint, 'flaps: a number that is not known') FROM hunt.flaps('2021-03-01', '2021-03-02', times => NULL);
 -- whole days by the indexes of leafs alone, and by reading all of them: the same is found
-CREATE FUNCTION pg_temp.whole(hunt text, since date, part int) RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
+CREATE FUNCTION pg_temp.whole(hunt text, since date, part int, until date DEFAULT '2021-03-03', more text DEFAULT '') RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
 	result	text;
 BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION hunt.part_of_day() RETURNS int LANGUAGE sql IMMUTABLE AS %L', 'SELECT ' || $3);
-	EXECUTE format($q$SELECT string_agg(r::text, E'\n' ORDER BY r::text) FROM hunt.%I(%L, '2021-03-03' %s) r$q$, $1, $2,
-	    CASE $1 WHEN 'path_pattern' THEN ', $p$_66_$p$' WHEN 'flaps' THEN ', times => 2' WHEN 'prepend_anomaly' THEN ', times => 3' ELSE '' END) INTO result;
+	EXECUTE format($q$SELECT string_agg(r::text, E'\n' ORDER BY r::text) FROM hunt.%I(%L, %L %s) r$q$, $1, $2, $4,
+	    CASE $1 WHEN 'path_pattern' THEN ', $p$_66_$p$' WHEN 'flaps' THEN ', times => 2' WHEN 'prepend_anomaly' THEN ', times => 3' ELSE '' END || $5) INTO result;
 	RETURN coalesce(result, '');
 END
 $$;
 SELECT is(pg_temp.whole(hunt, since, 8), pg_temp.whole(hunt, since, 0), hunt || ': whole days since ' || since) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since;
 SELECT is((SELECT count(DISTINCT hunt) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since WHERE pg_temp.whole(hunt, since, 8) <> '') > 20, true,
     'most of them find something');
+-- and by summaries
+CREATE TEMP TABLE by_log AS
+SELECT h.hunt, r.since, r.until, m.more, pg_temp.whole(h.hunt, r.since, 8, r.until, m.more) AS found
+FROM hunt.hunts h, (VALUES ('2021-03-01'::date, '2021-03-02'::date), ('2021-03-02', '2021-03-03'), ('2021-03-01', '2021-03-03')) r (since, until),
+    (VALUES ('', ''), (', family => $f$ipv4 unicast$f$', 'family'), (', family => $f$ipv6 unicast$f$', 'family'), (', percent => 1', 'percent'), (', percent => 100', 'percent')) m (more, argument)
+WHERE h.arguments ~ m.argument;
+SELECT count(hunt.summarize(d)) FROM unnest('{2021-03-01,2021-03-02}'::date[]) d \g /dev/null
+SELECT is(hunt.summarized('lost', '2021-03-01', '2021-03-03', NULL), '{2021-03-01,2021-03-02}', 'both days are in summaries');
+SELECT is(hunt.summarized('lost', '2021-03-01', '2021-03-02 12:00', NULL), NULL, 'part of a day is not');
+SELECT is(hunt.summarized('lost', '2021-03-01', '2021-03-02', '{1}'), NULL, 'nor what some peers said');
+SELECT is(pg_temp.whole(hunt, since, 8, until, more), found, format('%s: %s to %s%s by summaries', hunt, since, until, more)) FROM by_log;
+SELECT ok((SELECT count(*) FROM by_log WHERE hunt IN ('visibility_loss', 'short_lived', 'origin_outage') AND found <> '') > 10, 'most of what is lost is found');
+UPDATE hunt.summary_day SET bytes = bytes + 1 WHERE day = '2021-03-01' AND peer_id = (SELECT peer_id FROM id WHERE n = 1);
+SELECT is(hunt.summarized('origin', '2021-03-01', '2021-03-03', NULL), NULL, 'a leaf is not what it was: the log is read');
+SELECT count(*) FROM hunt.summary_drop('2021-03-03') \g /dev/null
 
 -- as an analyst with settings of their own
 CREATE FUNCTION pg_temp.as_reader() RETURNS SETOF text LANGUAGE plpgsql SET timezone = 'Pacific/Auckland' SET datestyle = 'German, DMY' SET intervalstyle = 'iso_8601'
