@@ -112,10 +112,15 @@ tsan-run: $(PROGRAM) $(BUILD)/unit/test_intake $(BUILD)/unit/test_journal
 FUZZ_SECONDS ?= 60
 FUZZERS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 
-build/fuzz/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h) $(wildcard test/fuzz/*.h)
-	@mkdir -p $(@D)
-	clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=all -o $@ $< $(SOURCES) $(ALL_LIBS)
+# (the objects once for all of them)
+FUZZ_SANITIZE = address,undefined -fno-sanitize-recover=all
+build/fuzz/objects/made: $(SOURCES) $(wildcard src/*.h)
+	+@$(MAKE) --no-print-directory CC=clang BUILD=$(@D) OPT="-O1 -g" SANITIZE="-fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE)" $(@D)/libexabgp-pg.a
+	@touch $@
+
+build/fuzz/%: test/fuzz/%.c build/fuzz/objects/made $(wildcard test/fuzz/*.h)
+	clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer,$(FUZZ_SANITIZE) \
+	    -o $@ $< build/fuzz/objects/libexabgp-pg.a $(ALL_LIBS)
 
 # each target for FUZZ_SECONDS, from the corpus of real lines
 fuzz: deps
@@ -128,10 +133,13 @@ fuzz-all: $(FUZZERS)
 AFL_SECONDS ?= 60
 AFL_FUZZERS = $(patsubst test/fuzz/%.c,build/afl/%,$(wildcard test/fuzz/fuzz_*.c))
 
-build/afl/%: test/fuzz/%.c $(SOURCES) $(wildcard src/*.h) $(wildcard test/fuzz/*.h)
-	@mkdir -p $(@D)
+build/afl/objects/made: $(SOURCES) $(wildcard src/*.h)
+	+@AFL_QUIET=1 AFL_USE_ASAN=1 $(MAKE) --no-print-directory CC=afl-clang-fast BUILD=$(@D) OPT="-O1 -g" SANITIZE=-fsanitize=fuzzer-no-link $(@D)/libexabgp-pg.a
+	@touch $@
+
+build/afl/%: test/fuzz/%.c build/afl/objects/made $(wildcard test/fuzz/*.h)
 	AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -std=gnu11 -D_GNU_SOURCE -O1 -g $(PKG_CFLAGS) -Isrc -fsanitize=fuzzer \
-	    -o $@ $< $(SOURCES) $(ALL_LIBS)
+	    -o $@ $< build/afl/objects/libexabgp-pg.a $(ALL_LIBS)
 
 afl: deps
 	+@$(MAKE) --no-print-directory afl-all

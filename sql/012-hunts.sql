@@ -26,7 +26,7 @@
 CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- what earlier versions had
-DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
+DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
@@ -162,20 +162,23 @@ COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 
 
 -- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
 -- nested loop over two such sets does not end, and sorting both takes longer than hashing the smaller; otherwise few rows are looked up by
--- index.  sorted: leafs are read in the order of their index on prefix and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  (The hunts have these settings as their own, so
+-- index.  sorted: leafs are read in the order of their index on prefix and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  narrow: a prefix or an AS
+-- is asked about; to start workers takes longer than that.  (The hunts have these settings as their own, so
 -- that this ends with them.)
-CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false, narrow boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_catalog.set_config(s.name, s.value, true) FROM (VALUES
 	    ('enable_nestloop', CASE WHEN wide AND NOT sorted THEN 'off' ELSE 'on' END),
 	    ('enable_mergejoin', CASE WHEN wide THEN 'off' ELSE 'on' END),
 	    ('enable_hashagg', CASE WHEN sorted THEN 'off' ELSE 'on' END),
 	    ('enable_gathermerge', CASE WHEN sorted THEN 'off' ELSE 'on' END),
+	    ('parallel_setup_cost', CASE WHEN narrow THEN '1000' ELSE '100' END),
+	    ('parallel_tuple_cost', CASE WHEN narrow THEN '0.1' ELSE '0.001' END),
 	    ('min_parallel_index_scan_size', CASE WHEN sorted THEN '1TB' ELSE '512kB' END),
 	    ('min_parallel_table_scan_size', CASE WHEN sorted THEN '1TB' ELSE '8MB' END)) s (name, value);
 END
 $$;
-COMMENT ON FUNCTION hunt.plan_for(boolean, boolean) IS 'for the hunts: whether what is joined next may be large, or is merged in the order of prefixes';
+COMMENT ON FUNCTION hunt.plan_for(boolean, boolean, boolean) IS 'for the hunts: whether what is joined next may be large, is merged in the order of prefixes, or is little';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
 -- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
@@ -335,12 +338,12 @@ RETURNS cidr[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	found	cidr[];
 BEGIN
-	PERFORM hunt.plan_for(within IS NULL AND prefixes IS NULL, within IS NULL AND prefixes IS NULL);
+	PERFORM hunt.plan_for(within IS NULL AND prefixes IS NULL, within IS NULL AND prefixes IS NULL, within IS NOT NULL OR prefixes IS NOT NULL);
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT c.prefix), %L) FROM (%s) c', '{}',
 	    hunt.pairs(from_ts, to_ts, within, peer_ids, family, prefixes, true,
 		'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', kept,
 		'SELECT s.prefix FROM %s s GROUP BY s.prefix HAVING min(s.origin_asn) <> max(s.origin_asn)')) INTO found;
-	PERFORM hunt.plan_for(false);
+	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END
 $$;
@@ -370,7 +373,7 @@ BEGIN
 	IF standing IS NOT FALSE AND before IS NULL THEN
 		before := hunt.kept(since, NULL, mine, hunt.full_peers(peer_ids), family);
 	END IF;
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH seen AS (
 			SELECT e.prefix, e.origin_asn, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -432,32 +435,31 @@ BEGIN
 		    format('SELECT e.prefix, e.origin_asn, e.peer_id, e.path_id, e.ts FROM %s AND e.kind = ''A''', hunt.log_clause(since, until, NULL, peer_ids, family, prefixes => bgp.supernets(within))));
 	END IF;
 	-- first only who announced what, and which of that lies inside of another's
-	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, mine IS NULL AND within IS NULL);
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, mine IS NULL AND within IS NULL, mine IS NOT NULL OR within IS NOT NULL);
 	EXECUTE format($q$
 		WITH known AS MATERIALIZED (
 			SELECT p.prefix, p.origins, p.own, masklen(p.prefix) AS length, family(p.prefix) AS family FROM (%1$s) p),
 		-- in the order of cidr, what covers a prefix stands before it: those that end behind all before them are not covered
 		swept AS (
 			SELECT k.*, set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)
-			    <= max(set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END))
-				OVER (PARTITION BY k.family ORDER BY k.prefix ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered
-			FROM known k WHERE k.length > 0),
-		shortest AS (SELECT k.family, min(k.length) AS length FROM known k WHERE k.length > 0 GROUP BY k.family),
+			    <= max(set_masklen(broadcast(k.prefix), CASE k.family WHEN 4 THEN 32 ELSE 128 END)) OVER before AS covered, min(k.length) OVER before AS shortest
+			FROM known k WHERE k.length > 0
+			WINDOW before AS (PARTITION BY k.family ORDER BY k.prefix ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
 		nearest AS (
 			SELECT DISTINCT ON (s.prefix) s.prefix, s.own, c.prefix AS covering, c.origins
-			FROM swept s JOIN shortest USING (family)
-			CROSS JOIN LATERAL generate_series(shortest.length, s.length - 1) n
+			FROM swept s
+			CROSS JOIN LATERAL generate_series(s.shortest, s.length - 1) n
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
 			WHERE s.covered AND s.own IS NOT NULL %2$s
 			ORDER BY s.prefix, c.length DESC)
 		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$,
 	    -- (of what an AS originated, all that covers it is in the list)
-	    hunt.pairs(since, until, CASE WHEN mine IS NULL THEN within END, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(DISTINCT s.origin_asn) AS origins,'
-		' array_agg(DISTINCT s.origin_asn) FILTER (WHERE s.said) AS own FROM %s s GROUP BY s.prefix'),
+	    hunt.pairs(since, until, CASE WHEN mine IS NULL THEN within END, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(s.origin_asn) AS origins, array_agg(s.origin_asn) FILTER (WHERE s.said) AS own'
+		' FROM (SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM %s s GROUP BY s.prefix, s.origin_asn) s GROUP BY s.prefix'),
 	    coalesce('AND s.prefix <<= ' || quote_literal(within), '')) INTO mine, around, origins;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT s.origin_asn AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.events) AS events,
@@ -502,7 +504,7 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
 			SELECT a.*, lag(a.origin_asn) OVER (PARTITION BY a.peer_id, a.prefix, a.path_id ORDER BY a.ts, a.seq) AS was
@@ -543,7 +545,7 @@ BEGIN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH step AS (
 			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.kind, e.origin_asn FROM %s %s),
@@ -625,7 +627,7 @@ BEGIN
 	IF cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL THEN
 		log := log || format(' AND e.origin_asn = ANY (%L::bigint[])', origins);
 	END IF;
-	PERFORM hunt.plan_for(within IS NULL);
+	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events,
@@ -772,7 +774,7 @@ DECLARE
 	filter	text := hunt.ordered_path(asn);
 BEGIN
 	PERFORM hunt.need_relationships();
-	PERFORM hunt.plan_for(within IS NULL);
+	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		SELECT t.path, t.at, jsonb_build_object('from', t.origin, 'to', t.out,
 		    'type', CASE WHEN f.provider AND o.provider THEN 1 WHEN f.provider THEN 3 WHEN o.provider THEN 4 ELSE 2 END), t.origin_asn, t.peer_id
@@ -905,7 +907,7 @@ BEGIN
 		    HINT = 'Load VRPs with scripts/exabgp-pg-vrps first.';
 	END IF;
 	-- (a cidr is compared with the VRPs of each length that there is)
-	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL, asn IS NULL AND within IS NULL);
+	PERFORM hunt.plan_for(asn IS NULL AND within IS NULL, asn IS NULL AND within IS NULL, asn IS NOT NULL OR within IS NOT NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (%s),
 		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2),
@@ -928,7 +930,7 @@ BEGIN
 	    ELSE hunt.pairs(since, until, within, peer_ids, family, NULL, true) || format(' UNION ALL SELECT DISTINCT e.prefix, NULL::bigint FROM %s AND e.kind = ''A'' AND e.origin_asn IS NULL', log) END)
 	INTO mine, origins, cases;
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT e.origin_asn AS suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
 		    count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events, j.evidence
@@ -1058,7 +1060,7 @@ BEGIN
 		format('SELECT s.prefix, count(*) FILTER (WHERE s.gone) AS times FROM %%s s GROUP BY s.prefix HAVING count(*) FILTER (WHERE s.gone) * 100 >= greatest(count(*) * %L, 1)%s',
 		    percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)),
 	    CASE WHEN others IS NULL THEN '' ELSE format(' WHERE f.times * 100 >= (SELECT count(DISTINCT k.peer_id) FROM (%s) k WHERE k.prefix = f.prefix) * %L', others, percent) END) INTO found;
-	PERFORM hunt.plan_for(false);
+	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END
 $$;
@@ -1091,7 +1093,7 @@ BEGIN
 	IF mine = '{}' THEN
 		RETURN;
 	END IF;
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR prefixes IS NOT NULL);
 	RETURN QUERY EXECUTE format($q$
 		WITH path AS MATERIALIZED (
 			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
@@ -1131,11 +1133,11 @@ BEGIN
 			EXECUTE (SELECT format('SELECT coalesce(array_agg(DISTINCT s.prefix), %L) FROM (%s) s', '{}', string_agg(format(
 			    'SELECT e.prefix FROM %s e WHERE %s AND e.origin_asn IS NULL GROUP BY e.prefix HAVING count(*) >= %L', l, hunt.unicast(family), ceil(times::numeric / days)), ' UNION ALL '))
 			    FROM unnest(leafs) l) INTO mine;
-			PERFORM hunt.plan_for(false);
+			PERFORM hunt.plan_for(false, narrow => true);
 		END IF;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT max(s.origin_asn) AS suspect, s.prefix, min(s.first_ts) AS first_ts, max(s.last_ts) AS last_ts,
 		    array_agg(s.peer_id ORDER BY s.first_ts, s.peer_id) AS peer_ids, sum(s.a + s.w) AS events,
@@ -1180,7 +1182,7 @@ BEGIN
 	IF cardinality(mine) <= 2000 THEN
 		before := hunt.standing(since, NULL, mine, peer_ids, family, true);
 	END IF;
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
 			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A' THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
@@ -1229,7 +1231,7 @@ BEGIN
 	END IF;
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
 	    hunt.kept(since, NULL, mine, peer_ids, family));
-	PERFORM hunt.plan_for(cardinality(mine) > 20000);
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
@@ -1266,7 +1268,7 @@ DECLARE
 BEGIN
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
 	full_peer := (hunt.full_peers(peer_ids))[1];
-	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL);
+	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS MATERIALIZED (
 			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50, coalesce(%6$L, false)) h

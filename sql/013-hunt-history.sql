@@ -365,7 +365,7 @@ BEGIN
 	    format('SELECT k.prefix, k.origin_asn, false AS said FROM (%s) k UNION ALL SELECT d.prefix, d.origin_asn, true FROM (%s) d',
 		hunt.summary_keys('origin', known_from, from_ts, NULL, NULL, NULL, false), hunt.summary_days('origin', part.days, NULL, NULL)),
 	    true, result)) INTO found;
-	PERFORM hunt.plan_for(false);
+	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END
 $$;
@@ -480,7 +480,7 @@ BEGIN
 	IF asn IS NULL AND within IS NULL AND what = 'prefix' THEN
 		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, hunt.never_before());
 	END IF;
-	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL);
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, narrow => mine IS NOT NULL OR within IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
 		new AS (
@@ -614,7 +614,7 @@ BEGIN
 		RETURN;
 	END IF;
 	-- the links that are new, and the paths that have them
-	PERFORM hunt.plan_for(within IS NULL);
+	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	EXECUTE format($q$
 		WITH new AS MATERIALIZED (
 			SELECT s.asn1, s.asn2, s.to_origin, s.path FROM (%s) s LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1, s.asn2)
@@ -688,7 +688,7 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM hunt.plan_for(within IS NULL);
+	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	EXECUTE format($q$
 		SELECT array_agg(DISTINCT s.community) FROM (%s) s LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)
 		WHERE k.community IS NULL AND split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1))$q$,

@@ -39,7 +39,7 @@ part() {
 # would rather come first
 start_helper() {
 	LD_PRELOAD=$shim ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 DISKFAULT_DIR=$spool \
-		DISKFAULT_CONTROL=$work/control "$PROGRAM" -q -c disk -s "$spool" --batch-rows 2000 --batch-ms 50 "$@" \
+		DISKFAULT_CONTROL=$work/control "$PROGRAM" -q -c disk -s "$spool" --batch-rows 2000 --batch-ms 200 "$@" \
 		<"$work/pipe" >/dev/null 2>>"$work/log" 9>&- &
 	helper=$!
 }

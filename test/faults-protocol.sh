@@ -8,14 +8,22 @@ cd "$(dirname "$0")/.." || exit 1
 
 faults_begin protocol
 # (ExaBGP's clock goes to and fro, also over midnight)
-helper_begin cuts --rate 1500 --peers 3 --steps -- --quiet --batch-rows 1000 --batch-ms 50
+helper_begin cuts --rate 500 --peers 3 --steps -- --quiet --batch-rows 1000 --batch-ms 100
 ok "the helper loads" wait_for 30 has_peers cuts
+
+# commits NUMBER: whether there were others than so many
+commits() {
+	[[ $(proxy seen) =~ commit-answer=([0-9]+) ]] && [ "${BASH_REMATCH[1]}" != "$1" ]
+}
 
 missed=''
 for kind in startup query parse bind describe execute sync copy-data copy-done commit \
 	authentication ready parse-complete bind-complete row-description data-row copy-in complete commit-answer; do
 	for place in before after; do
 		fault_cut $kind $place 10 || missed+=" $kind-$place"
+		# a helper waits longer for each connection that came to nothing
+		commits ''
+		wait_for 10 commits "${BASH_REMATCH[1]}"
 	done
 done
 is "$missed" "" "the connection was cut before and after each kind of message"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 . test/lib/faults.sh
 
 faults_begin wait "max_connections = 15"
-helper_begin wait --rate 2000 --peers 3 -- --quiet --batch-ms 100
+helper_begin wait --rate 800 --peers 3 -- --quiet --batch-ms 200
 ok "the helper loads" wait_for 30 has_peers wait
 for fault in fast immediate freeze refuse blackhole stall_up stall_down stall_both read_only connections lock \
 	"lock bgp.session_log" "lock bgp.peer" "sqlstate 53100" "sqlstate 53200" "sqlstate 40001" "sqlstate 40P01" \
@@ -25,7 +25,7 @@ check_lines wait "trouble" whole
 check_stall wait "trouble"
 
 # a batch that is sent while it is being filled fails when there is nothing more to send
-helper_begin stream --rate 2000 -- --quiet --batch-ms 1500 --batch-rows 100000
+helper_begin stream --rate 1000 -- --quiet --batch-ms 1500 --batch-rows 100000
 wait_for 30 has_peers stream
 fault_sqlstate 4 53100
 have=$(rows stream)

@@ -107,6 +107,17 @@ cluster_ctl() {
 	cluster_as "$(cluster_bindir)/pg_ctl" -s -D "$dir/data" -l "$dir/log" "$@" </dev/null
 }
 
+# cluster_initdb DIR: DIR/data.  Tests that run after one another may all begin with a copy: CLUSTER_TEMPLATE
+# names such a data directory that nothing has changed.
+cluster_initdb() {
+	# (which variables initdb heeds must not depend on the caller's)
+	cluster_as env -u PGDATA "$(cluster_bindir)/initdb" -D "$1/data" -U postgres -A trust \
+	    -E UTF8 --locale=C --no-sync >"$1/initdb.log" 2>&1 </dev/null || {
+		cat "$1/initdb.log" >&2
+		return 1
+	}
+}
+
 # cluster_start DIR [CONFIGURATION LINE]...
 # A new cluster in DIR with an empty database bgp, started and ready; or the one
 # that cluster_stop or cluster_kill9 left there, with the lines added.  Leaves the
@@ -129,12 +140,11 @@ cluster_start() {
 			[ "$(id -u)" -ne 0 ] || chown "$(cluster_user)" "$socket"
 		fi
 		echo "$socket" >"$dir/socket"
-		# (which variables initdb heeds must not depend on the caller's)
-		cluster_as env -u PGDATA "$bindir/initdb" -D "$dir/data" -U postgres -A trust \
-		    -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 </dev/null || {
-			cat "$dir/initdb.log" >&2
-			return 1
-		}
+		if [ -e "${CLUSTER_TEMPLATE:-}/PG_VERSION" ]; then
+			cluster_as cp -a "$CLUSTER_TEMPLATE" "$dir/data" || return 1
+		else
+			cluster_initdb "$dir" || return 1
+		fi
 		cat >>"$dir/data/postgresql.conf" <<-END
 			listen_addresses = ''
 			unix_socket_directories = '$socket'

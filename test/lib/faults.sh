@@ -20,6 +20,7 @@ work=''
 declare -A supervisors		# process ids, by NAME
 declare -A faults_done		# how often, by kind
 proxy_pid=''
+proxy_teller=''
 others=()			# processes of psql that hold something
 
 # faults_begin NAME [CONFIGURATION LINE]...
@@ -46,13 +47,18 @@ proxy_begin() {
 	python3 test/lib/pgproxy.py --server "$PGHOST/.s.PGSQL.$PGPORT" --listen "$work/proxy/.s.PGSQL.$PGPORT" \
 		--control "$work/proxy/control" >"$work/proxy/out" 2>"$work/proxy/err" &
 	proxy_pid=$!
-	wait_for 10 grep -q ready "$work/proxy/out"
+	wait_for 10 grep -q ready "$work/proxy/out" || return
+	# one process tells it all: to start python3 each time takes longer than many faults
+	mkfifo "$work/proxy/commands" "$work/proxy/answers"
+	exec {proxy_commands}<>"$work/proxy/commands" {proxy_answers}<>"$work/proxy/answers"
+	python3 test/lib/pgproxy.py --control "$work/proxy/control" --send - <"$work/proxy/commands" >"$work/proxy/answers" &
+	proxy_teller=$!
 }
 
 faults_clean() {
 	local pid
 
-	for pid in "${supervisors[@]}" $proxy_pid "${others[@]}"; do
+	for pid in "${supervisors[@]}" $proxy_teller $proxy_pid "${others[@]}"; do
 		kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 	done
 	cluster_thaw
@@ -67,7 +73,12 @@ faults_end() {
 
 # proxy COMMAND: tells it, prints its answer
 proxy() {
-	python3 test/lib/pgproxy.py --control "$work/proxy/control" --send "$*"
+	local answer
+
+	echo "$*" >&"$proxy_commands"
+	read -r -t 20 -u "$proxy_answers" answer || return
+	echo "$answer"
+	[[ $answer != @(error|unknown)* ]]
 }
 
 tell_proxy() {

@@ -3,6 +3,7 @@
 
     pgproxy.py --server SOCKET --listen SOCKET [--tcp PORT] --control SOCKET
     pgproxy.py --control SOCKET --send "COMMAND"
+    pgproxy.py --control SOCKET --send -		commands from standard input, answers to standard output
 
 It listens on the unix socket --listen (DIR/.s.PGSQL.PORT for libpq) and on 127.0.0.1:PORT,
 and passes whole messages (PostgreSQL manual, chapter 55) to and from --server.  Commands
@@ -238,13 +239,17 @@ async def run(options):
 
 
 def send(options):
+    status = 0
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(10)
         control.connect(options.control)
-        control.sendall(options.send.encode() + b"\n")
-        answer = control.makefile().readline().rstrip("\n")
-    print(answer)
-    return 1 if answer.startswith(("error", "unknown")) else 0
+        answers = control.makefile()
+        for command in sys.stdin if options.send == "-" else [options.send]:
+            control.sendall(command.rstrip("\n").encode() + b"\n")
+            answer = answers.readline().rstrip("\n")
+            print(answer, flush=True)
+            status |= answer.startswith(("error", "unknown"))
+    return status
 
 
 def main():
