@@ -198,7 +198,7 @@ print(f["first_seen"], f["hijacker_name"], f["rules"], len(f["evidence"]), f["rp
 # --- live, order, quiet time, restarts -------------------------------------------------------------
 
 fresh
-start --webhook "$url/live" --quiet-time 1s
+start --webhook "$url/live" --quiet-time 5s
 ok "awake" wait_for 10 sql_true "SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'teller' AND query LIKE '%notify_next%' AND state = 'idle'"
 notify --webhook "$url/in" --once
 is "$status" 75 "another process for the same receiver: exit 75"
@@ -207,7 +207,7 @@ sql "SELECT t.opened('10.0.4.0/24')" >/dev/null
 ok "NOTIFY wakes it" wait_for 5 took 1
 each "SELECT t.seen(4)" "SELECT t.seen(4)" "SELECT t.seen(4)"
 sql "SELECT t.into(2, 'dormant', false)" >/dev/null
-ok "one more message when the quiet time is over" wait_for 10 took 3
+ok "one more message when the quiet time is over" wait_for 20 took 3
 is "$(taken)" "4 opened ongoing ongoing 1 1
 2 dormant dormant dormant 1 1
 4 seen ongoing ongoing 3 4" "it stands for three changes; another finding did not wait for it"
