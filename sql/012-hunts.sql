@@ -452,7 +452,7 @@ BEGIN
 			JOIN known c ON c.prefix = set_masklen(s.prefix, n)
 			WHERE s.covered AND s.own IS NOT NULL %2$s
 			ORDER BY s.prefix, c.length DESC)
-		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg(to_jsonb(n.origins)), '{}')
+		SELECT coalesce(array_agg(n.prefix), '{}'), coalesce(array_agg(n.covering), '{}'), coalesce(array_agg((SELECT jsonb_agg(o ORDER BY o) FROM unnest(n.origins) o)), '{}')
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$,
 	    -- (of what an AS originated, all that covers it is in the list)
 	    hunt.pairs(since, until, CASE WHEN mine IS NULL THEN within END, peer_ids, family, mine, false, 'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', is_kept, 'SELECT s.prefix, array_agg(s.origin_asn) AS origins, array_agg(s.origin_asn) FILTER (WHERE s.said) AS own'

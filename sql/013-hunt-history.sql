@@ -480,7 +480,7 @@ BEGIN
 	IF asn IS NULL AND within IS NULL AND what = 'prefix' THEN
 		mine := hunt.prefixes_by_pairs(h.from_ts, since, until, peer_ids, hunt.never_before());
 	END IF;
-	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, narrow => mine IS NOT NULL OR within IS NOT NULL);
+	PERFORM hunt.plan_for(mine IS NULL AND within IS NULL, narrow => asn IS NOT NULL OR within IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH known AS MATERIALIZED (SELECT DISTINCT k.%1$I FROM (%2$s) k),
 		new AS (

@@ -23,7 +23,7 @@ for kind in startup query parse bind describe execute sync copy-data copy-done c
 		fault_cut $kind $place 10 || missed+=" $kind-$place"
 		# a helper waits longer for each connection that came to nothing
 		commits ''
-		wait_for 10 commits "${BASH_REMATCH[1]}"
+		wait_for 10 commits "${BASH_REMATCH[1]:-}"
 	done
 done
 is "$missed" "" "the connection was cut before and after each kind of message"

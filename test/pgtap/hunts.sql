@@ -513,6 +513,15 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, peers, evidence->'lost', ev
 DELETE FROM bgp.rib_entry WHERE prefix = '100.91.0.0/16';
 DELETE FROM bgp.route_event WHERE prefix = '100.91.0.0/16';
 
+-- the origins of what covers a prefix are sorted, however they were found
+SELECT pg_temp.put('07:01', 1, '100.95.0.0/16', '3001 ' || 30 + n * 7 % 12, '{"day": "2021-03-02"}') FROM generate_series(0, 11) n \g /dev/null
+SELECT pg_temp.put('07:02', 2, '100.95.1.0/24', '3002 66', '{"day": "2021-03-02"}') \g /dev/null
+SET LOCAL enable_sort = off;
+SELECT is(evidence->'covering_origins', '[30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41]', 'sub_moas: the covering origins, sorted')
+FROM hunt.sub_moas('2021-03-02 07:00', '2021-03-02 07:30', '100.95.0.0/16');
+RESET enable_sort;
+DELETE FROM bgp.route_event WHERE prefix <<= '100.95.0.0/16';
+
 -- more prefixes than are put into a query one by one
 SELECT pg_temp.put(at, n, set_masklen(inet '100.80.0.0' + i * 256, 24)::cidr, path, '{"day": "2021-03-02"}') FROM generate_series(0, 59) i,
     (VALUES ('05:01', 1, '3001 20'), ('05:02', 1, '3001 66'), ('05:03', 1, NULL), ('05:04', 2, '3002 20'), ('05:05', 2, NULL)) v (at, n, path) \g /dev/null
