@@ -26,7 +26,7 @@
 CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- what earlier versions had
-DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
+DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean), hunt.plan_for(boolean, boolean, boolean), hunt.kept(timestamptz, cidr, cidr[], int[], text), hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
@@ -133,17 +133,29 @@ CREATE OR REPLACE FUNCTION hunt.full_peers(peer_ids int[]) RETURNS int[] LANGUAG
 $$;
 COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, three at most';
 
--- hunt.kept: routes that are there now and came before this moment: they were there all along.  A query like hunt.standing's, but
--- fast, and without what was lost or changed since then.  Of all peers if the question is narrow (within or prefixes), else of hunt.full_peers.
-CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT format('SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM bgp.rib r WHERE r.since < %L AND NOT r.stale AND r.rd IS NULL AND r.prefix IS NOT NULL', before)
-	    || CASE WHEN family IS NULL THEN $q$ AND r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$ ELSE format(' AND r.family = %L', family) END
-	    || coalesce(' AND r.prefix <<= ' || quote_literal(within), '')
-	    || hunt.one_of('r.prefix', prefixes)
-	    || coalesce(' AND r.peer_id = ANY (' || quote_literal(CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END) || '::int[])', '')
+-- hunt.kept_leafs: routes e of these peers that are there now and came before a moment, a query of (prefix, origin_asn, path_id, ts) for each peer that has any;
+-- ts being when they came
+CREATE OR REPLACE FUNCTION hunt.kept_leafs(before timestamptz, peer_ids int[], family text) RETURNS TABLE (peer_id int, source text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+	SELECT p.peer_id, format('SELECT e.prefix, e.origin_asn, nullif(e.path_id, -1) AS path_id, e.since AS ts FROM %s e WHERE e.since < %L AND %s',
+	    to_regclass(format('bgp.rib_entry_%s', p.peer_id)), before, coalesce(hunt.unicast(family), format('e.qualifier = %L', family)))
+	    || coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '')
+	FROM bgp.peer p WHERE p.peer_id = ANY ($2) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL
 $$;
-COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, cidr[], int[], text) IS
+COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS 'for the hunts: the routes that peers have had since before a moment, leaf by leaf';
+
+-- hunt.kept: routes that are there now and came before this moment: they were there all along.  A query like hunt.standing's, but
+-- fast, and without what was lost or changed since then.  wanted: a condition on their leaf e, or ''.  Of all peers if the question is narrow (within or wanted), else of
+-- hunt.full_peers.
+CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, wanted text, peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(string_agg(format('SELECT k.prefix, k.origin_asn, %s AS peer_id, k.path_id, k.ts FROM (%s) k', k.peer_id,
+	    k.source || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || wanted), ' UNION ALL '),
+	    'SELECT NULL::cidr AS prefix, NULL::bigint AS origin_asn, NULL::int AS peer_id, NULL::bigint AS path_id, NULL::timestamptz AS ts WHERE false')
+	FROM hunt.kept_leafs(before, CASE WHEN within IS NULL AND wanted = '' THEN hunt.full_peers(peer_ids)
+	    ELSE (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_id = ANY (coalesce($4, ARRAY[p.peer_id]))) END, family) k
+$$;
+COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, text, int[], text) IS
     'for the hunts: routes that are there now and were before a moment';
 
 -- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
@@ -163,40 +175,45 @@ COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS 
 -- hunt.plan_for: how what the hunt asks next is planned.  wide: sets that are joined may be large, whatever the planner thinks of them, and a
 -- nested loop over two such sets does not end, and sorting both takes longer than hashing the smaller; otherwise few rows are looked up by
 -- index.  sorted: leafs are read in the order of their index on prefix and origin, each by one process, and merged: hash tables of millions of prefixes take several times as long.  narrow: a prefix or an AS
--- is asked about; to start workers takes longer than that.  (The hunts have these settings as their own, so
+-- is asked about; to start workers takes longer than that.  apart: queries of one peer each are put together; each is left to one process.  (The hunts have these settings as their own, so
 -- that this ends with them.)
-CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false, narrow boolean DEFAULT false) RETURNS void LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false, narrow boolean DEFAULT false, apart boolean DEFAULT false)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_catalog.set_config(s.name, s.value, true) FROM (VALUES
 	    ('enable_nestloop', CASE WHEN wide AND NOT sorted THEN 'off' ELSE 'on' END),
 	    ('enable_mergejoin', CASE WHEN wide THEN 'off' ELSE 'on' END),
 	    ('enable_hashagg', CASE WHEN sorted THEN 'off' ELSE 'on' END),
 	    ('enable_gathermerge', CASE WHEN sorted THEN 'off' ELSE 'on' END),
-	    ('parallel_setup_cost', CASE WHEN narrow THEN '1000' ELSE '100' END),
-	    ('parallel_tuple_cost', CASE WHEN narrow THEN '0.1' ELSE '0.001' END),
-	    ('min_parallel_index_scan_size', CASE WHEN sorted THEN '1TB' ELSE '512kB' END),
-	    ('min_parallel_table_scan_size', CASE WHEN sorted THEN '1TB' ELSE '8MB' END)) s (name, value);
+	    ('parallel_setup_cost', CASE WHEN narrow OR apart THEN '1000' ELSE '100' END),
+	    ('parallel_tuple_cost', CASE WHEN narrow OR apart THEN '0.1' ELSE '0.001' END),
+	    ('min_parallel_index_scan_size', CASE WHEN sorted OR apart THEN '1TB' ELSE '512kB' END),
+	    ('min_parallel_table_scan_size', CASE WHEN sorted OR apart THEN '1TB' ELSE '8MB' END)) s (name, value);
 END
 $$;
-COMMENT ON FUNCTION hunt.plan_for(boolean, boolean, boolean) IS 'for the hunts: whether what is joined next may be large, is merged in the order of prefixes, or is little';
+COMMENT ON FUNCTION hunt.plan_for(boolean, boolean, boolean, boolean) IS
+    'for the hunts: whether what is joined next may be large, is merged in the order of prefixes, is little, or is of one peer each';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
--- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes.
+-- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list of prefixes, to show the announcement of
+-- first_ts; NULL where it is none.
 CREATE OR REPLACE FUNCTION hunt.report(found text, log text, min_peers int) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($q$
 	WITH found AS MATERIALIZED (%s)
-	SELECT f.suspect::bigint, f.prefix::cidr, f.first_ts, f.last_ts, p.asns, p.n, f.events::bigint,
-	    f.evidence || CASE WHEN u.shown IS NULL THEN '{}' ELSE jsonb_build_object('update', u.shown) END
+	SELECT f.suspect::bigint, f.prefix::cidr, f.first_ts, f.last_ts, p.asns, p.n, f.events::bigint, %s
 	FROM found f
 	CROSS JOIN LATERAL (SELECT coalesce(array_agg(DISTINCT p.peer_asn ORDER BY p.peer_asn) FILTER (WHERE p.peer_asn IS NOT NULL), '{}') AS asns,
 	    count(DISTINCT coalesce(p.peer_asn, -p.peer_id))::int AS n
-	    FROM bgp.peer p WHERE p.peer_id = ANY (f.peer_ids)) p
+	    FROM bgp.peer p WHERE p.peer_id = ANY (f.peer_ids)) p%s
+	WHERE p.n >= %L
+	ORDER BY f.first_ts, f.prefix, f.suspect$q$, found,
+	    CASE WHEN log IS NULL THEN 'f.evidence' ELSE $q$f.evidence || CASE WHEN u.shown IS NULL THEN '{}' ELSE jsonb_build_object('update', u.shown) END$q$ END,
+	    CASE WHEN log IS NULL THEN '' ELSE format($q$
 	LEFT JOIN bgp.peer q ON q.peer_id = f.peer_ids[1]
 	LEFT JOIN LATERAL (SELECT hunt.shown(e, q.peer_asn) AS shown FROM %s AND e.kind = 'A'
-	    AND e.ts = f.first_ts AND e.prefix = f.prefix AND e.peer_id = f.peer_ids[1] ORDER BY e.seq LIMIT 1) u ON true
-	WHERE p.n >= %L
-	ORDER BY f.first_ts, f.prefix, f.suspect$q$, found, log, coalesce(min_peers, 1))
+	    AND e.ts = f.first_ts AND e.prefix = f.prefix AND e.peer_id = f.peer_ids[1] ORDER BY e.seq LIMIT 1) u ON true$q$, log) END,
+	    coalesce(min_peers, 1))
 $$;
 COMMENT ON FUNCTION hunt.report(text, text, int) IS 'for the hunts: the rows that they return, of what they found';
 
@@ -260,16 +277,6 @@ CREATE OR REPLACE FUNCTION hunt.cuts(leafs regclass[]) RETURNS cidr[] LANGUAGE s
 	    WHERE t.schemaname = 'bgp' AND t.attname = 'prefix' AND h.n >= 8 ORDER BY l.place LIMIT 1), '{}')
 $$;
 COMMENT ON FUNCTION hunt.cuts(regclass[]) IS 'for the hunts: prefixes that cut the table in parts about as large';
-
--- hunt.kept_leafs: routes e of these peers that are there now and came before a moment, as hunt.kept has them, a query of (prefix, origin_asn) for each peer that has any
-CREATE OR REPLACE FUNCTION hunt.kept_leafs(before timestamptz, peer_ids int[], family text) RETURNS TABLE (peer_id int, source text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
-	SELECT p.peer_id, format('SELECT e.prefix, e.origin_asn FROM %s e WHERE e.since < %L AND %s', to_regclass(format('bgp.rib_entry_%s', p.peer_id)), before,
-	    coalesce(hunt.unicast(family), format('e.qualifier = %L', family)))
-	    || coalesce(' AND e.ts >= ' || quote_literal(p.stale_since), '')
-	FROM bgp.peer p WHERE p.peer_id = ANY ($2) AND to_regclass(format('bgp.rib_entry_%s', p.peer_id)) IS NOT NULL
-$$;
-COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS 'for the hunts: the routes that peers have had since before a moment, leaf by leaf';
 
 -- hunt.in_parts: sources, queries of updates e with prefix in front, each grouped, put together, and result made of that, a query with %s in the place of FROM's item; for each part
 -- of the table by itself, since what is sorted or hashed is small then
@@ -371,7 +378,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	IF standing IS NOT FALSE AND before IS NULL THEN
-		before := hunt.kept(since, NULL, mine, hunt.full_peers(peer_ids), family);
+		before := hunt.kept(since, NULL, hunt.one_of('e.prefix', mine), hunt.full_peers(peer_ids), family);
 	END IF;
 	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -1066,6 +1073,58 @@ END
 $$;
 COMMENT ON FUNCTION hunt.withdrawn(timestamptz, timestamptz, int[], text, int, boolean, boolean) IS 'for the hunts: prefixes that so many of the sessions withdrew in a range';
 
+-- hunt.gone: as hunt.withdrawn, but for a range that reaches into the last day of the log: bgp.rib tells that most of what was withdrawn is back.  A route
+-- that was announced there after its last withdrawal of the range, and within the range, is not lost: an announcement of the log says so, whether or not bgp.rib is up to date.  NULL for other ranges, and small parts of days.
+CREATE OR REPLACE FUNCTION hunt.gone(from_ts timestamptz, to_ts timestamptz, peer_ids int[], family text, percent int, kept boolean) RETURNS cidr[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+DECLARE
+	full_peers	int[] := hunt.full_peers(peer_ids);
+	sources	text;
+	said	text[];
+	gone	record;
+	part	int;
+BEGIN
+	IF hunt.unicast(family) IS NULL OR to_ts <= bgp.day_start((SELECT max(p.day) FROM bgp.partition p))
+	    OR (SELECT l.leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, true) l) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	-- also: whoever withdrew it is among those of said, too, since bgp.rib does not show that yet
+	SELECT string_agg(format($q$
+		SELECT w.prefix, r.prefix IS NOT NULL AS also
+		FROM (SELECT e.prefix, max(e.ts) AS ts FROM %s AND e.origin_asn IS NULL AND e.kind = 'W' GROUP BY e.prefix) w
+		LEFT JOIN (%s) r USING (prefix)
+		WHERE coalesce(r.ts <= w.ts OR r.ts >= %L, true)$q$, hunt.log_clause(from_ts, to_ts, NULL, ARRAY[p.id], family), p.said, to_ts), ' UNION ALL '),
+	    -- (after a part of the peers few are left that the others must be asked about)
+	    ARRAY[string_agg(p.said, ' UNION ALL ') FILTER (WHERE p.first), string_agg(p.said, ' UNION ALL ') FILTER (WHERE NOT p.first)]
+	INTO sources, said
+	-- a row of each session that has it and, for all that bgp.rib tells, said so in the range, or has had it all along
+	FROM (SELECT q.id, q.id = ANY (full_peers) OR q.n % 8 = 0 AS first,
+	    CASE WHEN to_regclass(format('bgp.rib_entry_%s', q.id)) IS NULL THEN 'SELECT NULL::cidr AS prefix, NULL::timestamptz AS ts WHERE false'
+	    ELSE format($q$SELECT r.prefix, r.ts FROM bgp.rib_entry_%s r WHERE r.qualifier = '' AND r.path_id = -1 AND (r.ts >= %L AND r.ts < %L%s)$q$, q.id, from_ts, to_ts,
+		CASE WHEN kept AND q.id = ANY (full_peers) THEN format(' OR r.since < %L%s', from_ts, ' AND r.ts >= ' || quote_literal(q.stale_since)) END) END AS said
+	    FROM (SELECT b.peer_id AS id, b.stale_since, row_number() OVER (ORDER BY b.peer_id) AS n FROM bgp.peer b WHERE b.peer_id = ANY (coalesce($3, ARRAY[b.peer_id]))) q) p;
+	IF sources IS NULL THEN
+		RETURN '{}';
+	END IF;
+	PERFORM hunt.plan_for(true, apart => true);
+	EXECUTE format($q$
+		SELECT array_agg(g.prefix) AS prefix, array_agg(g.n) AS n, array_agg(g.also) AS also, array_fill(0::bigint, ARRAY[count(*)::int]) AS said
+		FROM (SELECT s.prefix, count(*) AS n, count(*) FILTER (WHERE s.also) AS also FROM (%s) s GROUP BY s.prefix) g$q$, sources) INTO gone;
+	PERFORM hunt.plan_for(true);
+	FOR part IN 1..2 LOOP
+		CONTINUE WHEN said[part] IS NULL;
+		EXECUTE format($q$
+			SELECT coalesce(array_agg(g.prefix), '{}') AS prefix, array_agg(g.n) AS n, array_agg(g.also) AS also, array_agg(g.said + coalesce(s.n, 0)) AS said
+			FROM unnest($1, $2, $3, $4) g (prefix, n, also, said)
+			LEFT JOIN (SELECT s.prefix, count(*) AS n FROM (%s) s WHERE s.prefix IN (SELECT p FROM unnest($1) p GROUP BY p) GROUP BY s.prefix) s USING (prefix)
+			WHERE g.n * 100 >= (g.n + g.said + coalesce(s.n, 0) - g.also) * %L$q$, said[part], percent) INTO gone USING gone.prefix, gone.n, gone.also, gone.said;
+	END LOOP;
+	PERFORM hunt.plan_for(false, narrow => true);
+	RETURN gone.prefix;
+END
+$$;
+COMMENT ON FUNCTION hunt.gone(timestamptz, timestamptz, int[], text, int, boolean) IS 'for the hunts: prefixes that so many of the sessions withdrew in a range that ends now, and have not announced again';
+
 -- hunt.lost: what was last said in a range of prefixes that at least percent of the sessions that said anything of them had withdrawn, and not announced again, when it
 -- ended: a row per session, prefix and path (ADD-PATH), a and w being the times of its last announcement and withdrawal.  kept, announced: as for hunt.withdrawn (kept: if that
 -- can be had by index).
@@ -1074,6 +1133,7 @@ RETURNS TABLE (peer_id int, prefix cidr, path_id bigint, origin_asn bigint, a ti
 DECLARE
 	mine	cidr[] := prefixes;
 	days	date[];
+	log	text;
 BEGIN
 	IF within IS NULL AND prefixes IS NULL AND hunt.unicast(family) IS NOT NULL THEN
 		days := hunt.summarized('lost', from_ts, to_ts, peer_ids);
@@ -1088,16 +1148,26 @@ BEGIN
 			  AND (family IS NULL OR family(d.prefix) = substr(family, 4, 1)::int);
 			RETURN;
 		END IF;
-		mine := hunt.withdrawn(from_ts, to_ts, peer_ids, family, percent, kept, announced);
+		mine := hunt.gone(from_ts, to_ts, peer_ids, family, percent, kept);
+		IF mine IS NULL THEN
+			mine := hunt.withdrawn(from_ts, to_ts, peer_ids, family, percent, kept, announced);
+		END IF;
 	END IF;
 	IF mine = '{}' THEN
 		RETURN;
 	END IF;
-	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR prefixes IS NOT NULL);
+	log := format('SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = %L) AS a, max(e.ts) FILTER (WHERE e.kind = %L) AS w FROM %%s'
+	    ' GROUP BY e.peer_id, e.prefix, e.path_id', 'A', 'W');
+	IF mine IS NULL OR within IS NOT NULL OR prefixes IS NOT NULL THEN
+		PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR prefixes IS NOT NULL);
+		log := format(log, hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => mine));
+	ELSE
+		PERFORM hunt.plan_for(cardinality(mine) > 40000, apart => true);
+		SELECT string_agg(format(log, hunt.log_clause(from_ts, to_ts, NULL, ARRAY[p.peer_id], family) || ' AND e.prefix IN (SELECT p FROM unnest($1) p GROUP BY p)'), ' UNION ALL ')
+		INTO log FROM bgp.peer p WHERE p.peer_id = ANY (coalesce(peer_ids, ARRAY[p.peer_id]));
+	END IF;
 	RETURN QUERY EXECUTE format($q$
-		WITH path AS MATERIALIZED (
-			SELECT e.peer_id, e.prefix, e.path_id, max(e.origin_asn) AS origin_asn, max(e.ts) FILTER (WHERE e.kind = 'A') AS a, max(e.ts) FILTER (WHERE e.kind = 'W') AS w
-			FROM %s GROUP BY e.peer_id, e.prefix, e.path_id),
+		WITH path AS MATERIALIZED (%s),
 		-- a peer that sends several paths has lost the prefix when all of them are gone
 		peer AS (
 			SELECT p.prefix, bool_and(coalesce(p.w >= coalesce(p.a, '-infinity'), false)) AS lost, bool_or(p.a IS NOT NULL) AS announced
@@ -1105,8 +1175,8 @@ BEGIN
 		lost AS (
 			SELECT p.prefix FROM peer p GROUP BY p.prefix
 			HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)%s)
-		SELECT p.* FROM path p JOIN lost USING (prefix)$q$, hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => mine), percent,
-	    CASE WHEN announced THEN ' AND bool_or(p.announced)' ELSE '' END);
+		SELECT p.* FROM path p JOIN lost USING (prefix)$q$, log, percent,
+	    CASE WHEN announced THEN ' AND bool_or(p.announced)' ELSE '' END) USING mine;
 END
 $$;
 COMMENT ON FUNCTION hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean) IS
@@ -1230,8 +1300,8 @@ BEGIN
 		RETURN;
 	END IF;
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL OR asn IS NOT NULL)),
-	    hunt.kept(since, NULL, mine, peer_ids, family));
-	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
+	    hunt.kept(since, NULL, ' AND e.prefix IN (SELECT p FROM unnest($7) p GROUP BY p)', peer_ids, family));
+	PERFORM hunt.plan_for(cardinality(mine) > 40000, narrow => within IS NOT NULL OR asn IS NOT NULL, apart => within IS NULL AND asn IS NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w, coalesce(max(s.w) > coalesce(max(s.a), '-infinity'), false) AS lost
@@ -1246,8 +1316,8 @@ BEGIN
 		    array_agg(p.peer_id ORDER BY p.w, p.peer_id) FILTER (WHERE p.lost) AS peer_ids, count(*) FILTER (WHERE p.lost) AS events,
 		    jsonb_build_object('lost', count(*) FILTER (WHERE p.lost), 'of', count(*), 'last_announced', max(p.a)) AS evidence
 		FROM peer p GROUP BY p.prefix
-		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, before, percent), hunt.log_clause(since, until, NULL, NULL, family), min_peers)
-	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w;
+		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, before, percent), NULL, min_peers)
+	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w, mine;
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
@@ -1264,10 +1334,10 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, family);
-	full_peer	int;
+	held	text;
 BEGIN
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
-	full_peer := (hunt.full_peers(peer_ids))[1];
+	held := hunt.kept(since, within, ' AND e.origin_asn IN (SELECT c.origin_asn FROM candidate c)', (hunt.full_peers(peer_ids))[1:1], NULL);
 	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS MATERIALIZED (
@@ -1276,8 +1346,7 @@ BEGIN
 		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g GROUP BY g.suspect HAVING count(*) >= %8$L),
 		held AS (
 			SELECT g.prefix, g.suspect AS origin_asn FROM gone g
-			UNION SELECT r.prefix, r.origin_asn FROM bgp.rib r WHERE r.peer_id = %10$L AND r.since < %1$L AND NOT r.stale
-			    AND r.family IN ('ipv4 unicast', 'ipv6 unicast') AND r.origin_asn IN (SELECT c.origin_asn FROM candidate c) AND (%3$L IS NULL OR r.prefix <<= %3$L::cidr)),
+			UNION SELECT k.prefix, k.origin_asn FROM (%10$s) k),
 		-- only of those that this leaves the log is asked, too
 		likely AS MATERIALIZED (
 			SELECT c.origin_asn, c.lost FROM candidate c JOIN held h USING (origin_asn)
@@ -1294,7 +1363,7 @@ BEGIN
 		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes', to_jsonb((array_agg(g.prefix ORDER BY g.prefix))[1:100])) AS evidence
 		FROM origin o JOIN gone g ON g.suspect = o.origin_asn
 		GROUP BY o.origin_asn, o.lost, o.prefixes$q$,
-	    since, until, within, peer_ids, family, standing, asn, min_prefixes, log, full_peer, percent), log, min_peers);
+	    since, until, within, peer_ids, family, standing, asn, min_prefixes, log, held, percent), NULL, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, int[], text, int, int, boolean, int) IS
@@ -1333,7 +1402,7 @@ BEGIN
 		WHERE b.events >= %5$L AND b.events >= %6$L * u.median$q$, log, extract(epoch FROM step),
 	    -- buckets of the range, of the log's part of it if it has no end
 	    coalesce(nullif(ceil(extract(epoch FROM least(until, now())) / extract(epoch FROM step)) - floor(extract(epoch FROM greatest(since,
-		(SELECT min(p.first_seen) FROM bgp.peer p))) / extract(epoch FROM step)), 'infinity'), 2), step, least_events, factor), log, min_peers);
+		(SELECT min(p.first_seen) FROM bgp.peer p))) / extract(epoch FROM step)), 'infinity'), 2), step, least_events, factor), NULL, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.table_jump(timestamptz, timestamptz, cidr, bigint, int[], text, interval, numeric, int, int) IS
@@ -1373,7 +1442,7 @@ BEGIN
 			'gaps', (SELECT jsonb_agg(i.reason) FROM bgp.ingest_gap i WHERE i.collector = p.collector AND i.from_ts < g.last_ts AND i.to_ts > g.first_ts)) AS evidence
 		FROM gap g JOIN bgp.peer p USING (peer_id)
 		WHERE NOT g.down AND g.last_ts - g.first_ts >= %5$L AND p.peer_asn IS NOT DISTINCT FROM coalesce(%6$L, p.peer_asn)
-		  AND p.peer_id = ANY (coalesce(%7$L, ARRAY[p.peer_id]))$q$, log, extract(epoch FROM quiet) / 2, since, until, quiet, asn, peer_ids), log, min_peers);
+		  AND p.peer_id = ANY (coalesce(%7$L, ARRAY[p.peer_id]))$q$, log, extract(epoch FROM quiet) / 2, since, until, quiet, asn, peer_ids), NULL, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.silent_peer(timestamptz, timestamptz, bigint, int[], interval, int) IS
@@ -1410,7 +1479,7 @@ BEGIN
 		    count(*) AS events, jsonb_strip_nulls(jsonb_build_object('change', d.change, 'origin_before', d.was, 'origin_after', d.becomes,
 			'path_before', min(d.was_path), 'path_after', min(d.new_path))) AS evidence
 		FROM diff d WHERE $6 IS NULL OR $6 IN (d.becomes, d.was)
-		GROUP BY d.prefix, d.change, d.was, d.becomes$q$, 'bgp.route_event e WHERE false', min_peers)
+		GROUP BY d.prefix, d.change, d.was, d.becomes$q$, NULL, min_peers)
 	    USING since, until, within, peer_ids, families, asn;
 END
 $$;

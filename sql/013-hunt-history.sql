@@ -197,6 +197,12 @@ END
 $$;
 COMMENT ON FUNCTION hunt.summarize(date) IS 'makes the summaries of a day gone by, or makes them anew; the number of their rows';
 
+-- hunt.unchanged: whether a leaf is, as far as its size and the server's statistics tell, what it was when its day was summarized; leaf: NULL if it is gone
+CREATE OR REPLACE FUNCTION hunt.unchanged(d hunt.summary_day, leaf regclass) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(d.bytes = pg_relation_size(leaf), false) AND d.inserted IS NOT DISTINCT FROM pg_stat_get_tuples_inserted(leaf)
+$$;
+COMMENT ON FUNCTION hunt.unchanged(hunt.summary_day, regclass) IS 'whether a leaf of the log is what it was when its day was summarized, by its size and statistics';
+
 CREATE OR REPLACE FUNCTION hunt.summary_missing(exact boolean DEFAULT false) RETURNS SETOF date LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -205,8 +211,7 @@ DECLARE
 	missing	date[] := '{}';
 BEGIN
 	FOR leaf IN
-	    SELECT p.leaf, p.day, p.peer_id, d.events, d.events IS NOT NULL AND d.bytes = pg_relation_size(p.leaf)
-		AND d.inserted IS NOT DISTINCT FROM pg_stat_get_tuples_inserted(p.leaf) AND NOT $1 AS same
+	    SELECT p.leaf, p.day, p.peer_id, d.events, hunt.unchanged(d, p.leaf) AND NOT $1 AS same
 	    FROM bgp.partition p LEFT JOIN hunt.summary_day d USING (day, peer_id)
 	    WHERE p.day < (now() AT TIME ZONE 'UTC')::date ORDER BY p.day LOOP
 		CONTINUE WHEN leaf.same OR leaf.day = ANY (missing);
@@ -287,8 +292,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT p.days FROM hunt.summary_parts(from_ts, to_ts, peer_ids) p
 	-- (a day that was summarized before there was this kind has none)
 	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(format('hunt.day_%s_%s', what, to_char(d, 'YYYYMMDD'))) IS NOT NULL) FROM unnest(p.days) d)
-	  AND NOT EXISTS (SELECT FROM hunt.summary_day d LEFT JOIN bgp.partition l USING (day, peer_id) WHERE d.day = ANY (p.days)
-	      AND (l.leaf IS NULL OR d.bytes <> pg_relation_size(l.leaf) OR d.inserted IS DISTINCT FROM pg_stat_get_tuples_inserted(l.leaf)))
+	  AND NOT EXISTS (SELECT FROM hunt.summary_day d LEFT JOIN bgp.partition l USING (day, peer_id) WHERE d.day = ANY (p.days) AND NOT hunt.unchanged(d, l.leaf))
 $$;
 COMMENT ON FUNCTION hunt.summarized(text, timestamptz, timestamptz, int[]) IS 'for the hunts: the days of a range that is all in summaries, unless late updates changed them';
 
@@ -348,7 +352,7 @@ COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cid
 CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamptz, within cidr, prefixes cidr[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b WHERE b.origin_asn IS NOT NULL',
-	    hunt.summary_source('origin', since, until, NULL, within, prefixes), hunt.kept(until, within, prefixes, NULL, NULL))
+	    hunt.summary_source('origin', since, until, NULL, within, prefixes), hunt.kept(until, within, hunt.one_of('e.prefix', prefixes), NULL, NULL))
 $$;
 COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS 'for the hunts: prefixes and origins before a moment';
 
@@ -767,8 +771,8 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'lost', 'kept_leafs',
-		    'summary_query', 'summary_columns', 'summary_parts', 'summarized', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
+		    'summary_query', 'summary_columns', 'summary_parts', 'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

@@ -51,7 +51,7 @@ proxy_begin() {
 	# one process tells it all: to start python3 each time takes longer than many faults
 	mkfifo "$work/proxy/commands" "$work/proxy/answers"
 	exec {proxy_commands}<>"$work/proxy/commands" {proxy_answers}<>"$work/proxy/answers"
-	python3 test/lib/pgproxy.py --control "$work/proxy/control" --send - <"$work/proxy/commands" >"$work/proxy/answers" &
+	python3 test/lib/pgproxy.py --control "$work/proxy/control" --send <"$work/proxy/commands" >"$work/proxy/answers" &
 	proxy_teller=$!
 }
 

@@ -2,8 +2,7 @@
 """A proxy for PostgreSQL's protocol that injects faults.
 
     pgproxy.py --server SOCKET --listen SOCKET [--tcp PORT] --control SOCKET
-    pgproxy.py --control SOCKET --send "COMMAND"
-    pgproxy.py --control SOCKET --send -		commands from standard input, answers to standard output
+    pgproxy.py --control SOCKET --send		commands from standard input, answers to standard output
 
 It listens on the unix socket --listen (DIR/.s.PGSQL.PORT for libpq) and on 127.0.0.1:PORT,
 and passes whole messages (PostgreSQL manual, chapter 55) to and from --server.  Commands
@@ -244,7 +243,7 @@ def send(options):
         control.settimeout(10)
         control.connect(options.control)
         answers = control.makefile()
-        for command in sys.stdin if options.send == "-" else [options.send]:
+        for command in sys.stdin:
             control.sendall(command.rstrip("\n").encode() + b"\n")
             answer = answers.readline().rstrip("\n")
             print(answer, flush=True)
@@ -258,7 +257,7 @@ def main():
     parser.add_argument("--listen")
     parser.add_argument("--tcp", type=int, default=0)
     parser.add_argument("--control", required=True)
-    parser.add_argument("--send")
+    parser.add_argument("--send", action="store_true")
     options = parser.parse_args()
     if options.send:
         return send(options)

@@ -551,7 +551,7 @@ SELECT is(peers, '{}', 'bogon_asn: not on the session of the peer itself') FROM 
 SELECT is(events, 11::bigint, 'new_neighbor: all updates with the link count') FROM hunt.new_neighbor('2021-03-01 02:30', '2021-03-01 22:40', asn => 20) WHERE suspect = 3003;
 SELECT is(count(*), 0::bigint, 'flaps: a number that is not known') FROM hunt.flaps('2021-03-01', '2021-03-02', times => NULL);
 -- whole days by the indexes of leafs alone, and by reading all of them: the same is found
-CREATE FUNCTION pg_temp.whole(hunt text, since date, part int, until date DEFAULT '2021-03-03', more text DEFAULT '') RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
+CREATE FUNCTION pg_temp.whole(hunt text, since timestamptz, part int, until timestamptz DEFAULT '2021-03-03', more text DEFAULT '') RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
 	result	text;
 BEGIN
@@ -579,6 +579,38 @@ SELECT ok((SELECT count(*) FROM by_log WHERE hunt IN ('visibility_loss', 'short_
 UPDATE hunt.summary_day SET bytes = bytes + 1 WHERE day = '2021-03-01' AND peer_id = (SELECT peer_id FROM id WHERE n = 1);
 SELECT is(hunt.summarized('origin', '2021-03-01', '2021-03-03', NULL), NULL, 'a leaf is not what it was: the log is read');
 SELECT count(*) FROM hunt.summary_drop('2021-03-03') \g /dev/null
+
+-- a range that reaches into the last day of the log: bgp.rib tells what is back, as far as it follows
+SELECT count(bgp.ensure_partition(peer_id, '2021-03-03')), count(bgp.rib_entry_create(peer_id)) FROM id WHERE n < 5 \g /dev/null
+SELECT setseed(0.5) \g /dev/null
+INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path_id, origin_asn, path)
+SELECT e.ts, nextval('pg_temp.seq'), i.peer_id, e.kind, e.prefix, CASE WHEN e.n = 2 THEN e.path_id END, CASE e.kind WHEN 'A' THEN e.asn END, CASE e.kind WHEN 'A' THEN ARRAY[3000 + e.n, e.asn] END
+FROM (SELECT '2021-03-03'::timestamptz + make_interval(mins => g * 2 / 3) AS ts, 1 + (random() * 3)::int AS n, CASE WHEN random() < 0.4 THEN 'W' ELSE 'A' END::"char" AS kind, 1 + (random())::int AS path_id,
+	set_masklen(inet '100.96.0.0' + (power(random(), 2) * 200)::int * 256, 24)::cidr AS prefix, 20 + (random() * 1.2)::int AS asn FROM generate_series(0, 2159) g) e
+JOIN id i ON i.n = e.n ORDER BY e.ts;
+-- and some that are back in the same microsecond
+INSERT INTO bgp.route_event (ts, seq, peer_id, kind, prefix, path_id, origin_asn, path)
+SELECT e.ts, nextval('pg_temp.seq'), e.peer_id, 'A', e.prefix, e.path_id, 20, ARRAY[3001, 20] FROM bgp.route_event e WHERE e.ts >= '2021-03-03' AND e.kind = 'W' AND e.seq % 5 = 0;
+CREATE FUNCTION pg_temp.follow(from_ts timestamptz, to_ts timestamptz) RETURNS bigint LANGUAGE sql AS $$
+	SELECT sum(bgp.rib_apply(i.peer_id, -1, currval('pg_temp.seq'), $1, $2 - interval '1 microsecond')) FROM id i WHERE i.n < 5
+$$;
+CREATE FUNCTION pg_temp.compare(why text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT is(pg_temp.whole(h, r.since, 8, r.until, m), pg_temp.whole(h, r.since, 0, r.until, m), format('%s%s: %s to %s, %s', h, m, r.since, r.until, $1))
+	FROM unnest('{visibility_loss,origin_outage,short_lived}'::text[]) h,
+	    (VALUES ('2021-03-03'::timestamptz, '2021-03-04'::timestamptz), ('2021-03-03 06:00', 'infinity'), ('2021-03-02 12:00', '2021-03-03 15:00')) r (since, until),
+	    unnest('{"",", percent => 1",", percent => 100",", peer_ids => (SELECT array_agg(peer_id) FROM id WHERE n > 2)",", family => $f$ipv6 unicast$f$"}'::text[]) m
+	WHERE h <> 'short_lived' OR m !~ 'percent'
+$$;
+SELECT pg_temp.compare('by a table that does not follow');
+SELECT pg_temp.follow('2021-03-03', '2021-03-03 13:00') \g /dev/null
+SELECT pg_temp.compare('by a table that follows to noon');
+SELECT pg_temp.follow('2021-03-03 13:00', '2021-03-04') \g /dev/null
+SELECT pg_temp.compare('by a table that follows');
+SELECT isnt(pg_temp.whole(h, '2021-03-03', 8, '2021-03-04', m), '', h || ' finds something that day')
+FROM (VALUES ('visibility_loss', ''), ('origin_outage', ', percent => 1'), ('short_lived', '')) v (h, m);
+SELECT ok(cardinality(hunt.gone('2021-03-03', '2021-03-04', NULL, NULL, 50, false)) < 0.8 * (SELECT count(DISTINCT prefix) FROM bgp.route_event WHERE ts >= '2021-03-03' AND kind = 'W'),
+    'not all that was withdrawn is looked at more closely');
+SELECT is(hunt.gone('2021-03-02', '2021-03-03', NULL, NULL, 50, false), NULL, 'another day is not found so');
 
 -- as an analyst with settings of their own
 CREATE FUNCTION pg_temp.as_reader() RETURNS SETOF text LANGUAGE plpgsql SET timezone = 'Pacific/Auckland' SET datestyle = 'German, DMY' SET intervalstyle = 'iso_8601'
