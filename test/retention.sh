@@ -143,11 +143,14 @@ END
 retention --keep 1d --dsn "host=/nonexistent"
 is "$status $out" "1 " "no server: exit 1"
 PGUSER=postgres createdb -O dba bare
-retention --keep 1d --dsn "dbname=bare"
-is "$status $out$err" "1 exabgp-pg-retention: the database has no exabgp-pg schema: exabgp-pg-db init makes it" "no schema: exit 1"
-sql "CREATE SCHEMA bgp; CREATE TABLE bgp.schema_version ()" -d bare
-retention --keep 1d --dsn "dbname=bare"
-is "$status $out$err" "1 exabgp-pg-retention: the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade" "an old one"
+for why in "the database has no exabgp-pg schema: exabgp-pg-db init makes it" "the exabgp-pg schema of the database is too old: run exabgp-pg-db upgrade"; do
+	for command in "exabgp-pg-retention --keep 1d" "exabgp-pg-restore archive" "exabgp-pg-partitions --ahead 1 --close"; do
+		# shellcheck disable=SC2086 # several
+		run scripts/$command --dsn "dbname=bare"
+		is "$status $out$err" "1 ${command%% *}: $why" "$command: exit 1"
+	done
+	sql "CREATE SCHEMA IF NOT EXISTS bgp; CREATE TABLE IF NOT EXISTS bgp.schema_version ()" -d bare
+done
 mkdir "$work/archive"
 retention --keep 2d --dry-run --archive "$work/archive"
 is "$status $(grep -c '^would drop' "$work/out") $(ls "$work/archive")" "0 6 " "--dry-run says what would go"
