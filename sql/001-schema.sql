@@ -111,8 +111,11 @@ CREATE TABLE IF NOT EXISTS bgp.session_log (
 );
 CREATE INDEX IF NOT EXISTS session_log_peer_ts ON bgp.session_log (peer_id, ts);
 CREATE INDEX IF NOT EXISTS session_log_ts ON bgp.session_log (ts);
-COMMENT ON TABLE bgp.session_log IS 'state changes and messages of BGP sessions other than routes, and of the helper itself';
-COMMENT ON COLUMN bgp.session_log.event IS 'up, down, connected, eor, refresh, open, notification, start, stop, resync; and what ExaBGP reports besides: negotiated, fsm, keepalive, operational, signal';
+COMMENT ON TABLE bgp.session_log IS
+    'state changes and messages of BGP sessions other than routes, and of the helper itself';
+COMMENT ON COLUMN bgp.session_log.event IS
+    'up, down, connected, eor, refresh, open, notification, start, stop, resync; and what ExaBGP reports besides:
+negotiated, fsm, keepalive, operational, signal';
 
 CREATE TABLE IF NOT EXISTS bgp.ingest_error (
 	ts		timestamptz NOT NULL,
@@ -158,4 +161,5 @@ COMMENT ON TABLE bgp.ingest_position IS 'how far the journal of each helper is l
 COMMENT ON COLUMN bgp.ingest_position.position IS 'byte offset in the segment of the first line not wholly loaded';
 COMMENT ON COLUMN bgp.ingest_position.events IS 'events of that line already loaded';
 COMMENT ON COLUMN bgp.ingest_position.rows_total IS 'announcements and withdrawals';
-COMMENT ON COLUMN bgp.ingest_position.oldest_pending IS 'when the oldest journaled line not loaded at last_commit was read; NULL: none';
+COMMENT ON COLUMN bgp.ingest_position.oldest_pending IS
+    'when the oldest journaled line not loaded at last_commit was read; NULL: none';

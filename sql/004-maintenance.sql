@@ -39,10 +39,13 @@ COMMENT ON FUNCTION bgp.ensure_partitions_ahead(int) IS
 CREATE OR REPLACE FUNCTION bgp.close_statements(before date) RETURNS SETOF text
 LANGUAGE sql STABLE AS $$
 	SELECT s.statement
-	FROM (SELECT *, format('route_event_%s_%s', peer_id, to_char(day, 'YYYYMMDD')) AS name FROM bgp.partition) p, LATERAL (VALUES
+	FROM (SELECT *, format('route_event_%s_%s', peer_id, to_char(day, 'YYYYMMDD')) AS name FROM bgp.partition) p,
+	    LATERAL (VALUES
 	    (1, format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin (path)', p.name || '_path', p.leaf)),
-	    (2, format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin (communities)', p.name || '_communities', p.leaf)),
-	    (3, format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin (large_communities)', p.name || '_closed', p.leaf)),
+	    (2, format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin (communities)', p.name
+	    || '_communities', p.leaf)),
+	    (3, format('CREATE INDEX IF NOT EXISTS %I ON %s USING gin (large_communities)', p.name
+	    || '_closed', p.leaf)),
 	    (4, format('VACUUM (ANALYZE) %s', p.leaf))) AS s (step, statement)
 	WHERE p.day < $1 AND NOT p.closed
 	ORDER BY p.day, p.peer_id, s.step

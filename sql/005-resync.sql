@@ -5,9 +5,14 @@ ALTER TABLE bgp.peer
 	ADD COLUMN IF NOT EXISTS stale_since timestamptz,
 	ADD COLUMN IF NOT EXISTS enhanced_refresh boolean,
 	ADD COLUMN IF NOT EXISTS refreshing text;
-COMMENT ON COLUMN bgp.peer.stale_since IS 'since then lines of this peer may have been missed: what its routes are now is not certain until its session restarts or a resync ends; NULL: certain';
-COMMENT ON COLUMN bgp.peer.enhanced_refresh IS 'its OPEN announced enhanced route refresh (RFC 7313); NULL: no OPEN was seen';
-COMMENT ON COLUMN bgp.peer.refreshing IS 'the helper''s own: families being sent again, "PHASE MICROSECONDS FAMILY;..."; phase a asked, b begun, B asked and begun, m so and lines of it were missed, x asked and never ended';
+COMMENT ON COLUMN bgp.peer.stale_since IS
+    'since then lines of this peer may have been missed: what its routes are now is not certain until its session
+restarts or a resync ends; NULL: certain';
+COMMENT ON COLUMN bgp.peer.enhanced_refresh IS
+    'its OPEN announced enhanced route refresh (RFC 7313); NULL: no OPEN was seen';
+COMMENT ON COLUMN bgp.peer.refreshing IS
+    'the helper''s own: families being sent again, "PHASE MICROSECONDS FAMILY;..."; phase a asked, b begun, B asked and
+begun, m so and lines of it were missed, x asked and never ended';
 
 -- NULL rather than false: it costs nothing in a row
 ALTER TABLE bgp.route_event ADD COLUMN IF NOT EXISTS refreshed boolean;
@@ -31,7 +36,9 @@ FROM bgp.route_event e JOIN bgp.peer p USING (peer_id);
 COMMENT ON VIEW bgp.route_log IS 'every announcement and withdrawal, as received';
 COMMENT ON COLUMN bgp.route_log.refreshed IS
     'announced in answer to a route refresh: it may only repeat what was known';
-COMMENT ON COLUMN bgp.session_log.detail IS 'what the event says besides. resync: phase asked, end (of the family; from: when it began), unanswered or impossible (reason)';
+COMMENT ON COLUMN bgp.session_log.detail IS
+    'what the event says besides. resync: phase asked, end (of the family; from: when it began), unanswered or
+impossible (reason)';
 
 -- bgp.ingest_peer_states: what the helper must remember of the peers of a collector.  (Helpers
 -- of schema 4 use bgp.ingest_peers.)

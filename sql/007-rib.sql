@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS bgp.peer_stale (
 	to_ts		timestamptz
 );
 CREATE INDEX IF NOT EXISTS peer_stale_peer ON bgp.peer_stale (peer_id, from_ts);
-COMMENT ON TABLE bgp.peer_stale IS 'when lines of a peer may have been missed, until its session restarted or a resync ended (to_ts NULL: not yet)';
+COMMENT ON TABLE bgp.peer_stale IS
+    'when lines of a peer may have been missed, until its session restarted or a resync ended (to_ts NULL: not yet)';
 INSERT INTO bgp.peer_stale (peer_id, from_ts)
 SELECT p.peer_id, p.stale_since FROM bgp.peer p
 WHERE p.stale_since IS NOT NULL AND NOT EXISTS (SELECT FROM bgp.peer_stale s WHERE s.peer_id = p.peer_id);
@@ -57,7 +58,8 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 
 	-- already shortly before the day's end: this transaction may yet commit after it, when the
 	-- base state of the next day is written
-	WITH t AS MATERIALIZED (SELECT date_trunc('day', (clock_timestamp() + interval '10 minutes') AT TIME ZONE 'UTC') AS today)
+	WITH t AS MATERIALIZED (SELECT date_trunc('day',
+	    (clock_timestamp() + interval '10 minutes') AT TIME ZONE 'UTC') AS today)
 	INSERT INTO bgp.late_day (peer_id, day, xid)
 	SELECT u.id, d::date, pg_current_xact_id()
 	FROM t, unnest($3, $4, $5) AS u (id, from_ts, to_ts),
@@ -149,14 +151,16 @@ CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	SELECT bgp.ingest_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
 	    $18, $19, $20, $21, $22, $23, t.rows_from, t.rows_to)
-	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE least(p.first_seen, u.seen) END ORDER BY u.n) AS rows_from,
+	FROM (SELECT array_agg(CASE WHEN u.seen >= p.last_seen THEN p.last_seen ELSE least(p.first_seen, u.seen) END
+	    ORDER BY u.n) AS rows_from,
 		array_agg(greatest(u.seen, p.last_seen) ORDER BY u.n) AS rows_to
 	    FROM unnest($14, $15) WITH ORDINALITY AS u (id, seen, n) LEFT JOIN bgp.peer p ON p.peer_id = u.id) t
 $$;
 
 COMMENT ON FUNCTION bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint,
     bigint, bigint, bigint, bigint, timestamptz, int[], timestamptz[], bigint[], bigint[],
-    text[], timestamptz[], inet[], timestamptz[], boolean[], text[]) IS 'bgp.ingest_commit as helpers of schemas 5 and 6 call it';
+    text[], timestamptz[], inet[], timestamptz[], boolean[], text[])
+    IS 'bgp.ingest_commit as helpers of schemas 5 and 6 call it';
 
 -- The form that a helper of schema 4 calls, which may run on after an upgrade.
 CREATE OR REPLACE FUNCTION bgp.ingest_commit(journal_id uuid,
@@ -212,7 +216,8 @@ COMMENT ON TABLE bgp.rib_entry IS 'routes that each peer holds now, one leaf a p
 COMMENT ON COLUMN bgp.rib_entry.ts IS 'when it was last announced, changed or not';
 COMMENT ON COLUMN bgp.rib_entry.path_id IS 'ADD-PATH identifier, -1: none';
 COMMENT ON COLUMN bgp.rib_entry.prefix IS '::/0 where the NLRI is no prefix (qualifier begins with *)';
-COMMENT ON COLUMN bgp.rib_entry.qualifier IS 'family and route distinguisher of what is not IPv4 or IPv6 unicast, and hash of the NLRI of what is no prefix';
+COMMENT ON COLUMN bgp.rib_entry.qualifier IS
+    'family and route distinguisher of what is not IPv4 or IPv6 unicast, and hash of the NLRI of what is no prefix';
 COMMENT ON COLUMN bgp.rib_entry.attributes_hash IS 'of all that makes an announcement differ from the one before';
 
 -- How far the routes of a peer follow the log.
@@ -222,7 +227,8 @@ CREATE TABLE IF NOT EXISTS bgp.rib_peer (
 	rebuild		boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE bgp.rib_peer IS 'how far bgp.rib follows the log of a peer';
-COMMENT ON COLUMN bgp.rib_peer.applied_ts IS 'time of the latest row that the routes show; older rows to come make them be read again from the log';
+COMMENT ON COLUMN bgp.rib_peer.applied_ts IS
+    'time of the latest row that the routes show; older rows to come make them be read again from the log';
 COMMENT ON COLUMN bgp.rib_peer.rebuild IS 'the routes are to be made anew from the log';
 ALTER TABLE bgp.rib_peer
 	ADD COLUMN IF NOT EXISTS failing_since timestamptz,
@@ -279,7 +285,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    SELECT s.ts, s.seq, s.event FROM bgp.session_log s
 	    WHERE s.peer_id = e.peer_id AND s.ts <= e.ts AND (s.ts, s.seq) < (e.ts, e.seq)
 	      AND (s.event IN ('up', 'down') OR s.event = 'refresh' AND s.family = e.family
-		AND s.detail -> 'route-refresh' ->> 'subtype' = 'begin' AND s.detail ->> 'direction' IS DISTINCT FROM 'send')
+		AND s.detail -> 'route-refresh' ->> 'subtype' = 'begin'
+		    AND s.detail ->> 'direction' IS DISTINCT FROM 'send')
 	    ORDER BY s.ts DESC, s.seq DESC LIMIT 1) b
 	WHERE e.peer_id = $1 AND e.ts >= $2 AND e.ts <= $3 AND e.event = 'refresh'
 	  AND e.detail -> 'route-refresh' ->> 'subtype' = 'end' AND e.detail ->> 'direction' IS DISTINCT FROM 'send'
@@ -294,10 +301,12 @@ CREATE OR REPLACE FUNCTION bgp.rib_events(peer_id int, condition text) RETURNS t
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$SELECT coalesce(prefix, '::/0') AS prefix, coalesce(path_id, -1) AS path_id,
 	    bgp.route_qualifier(family, prefix, rd, nlri) AS qualifier, kind, ts, seq,
-	    hash_record_extended(ROW(next_hop, labels, path, as_path, origin, med, local_pref, communities, large_communities,
+	    hash_record_extended(ROW(next_hop, labels, path, as_path, origin, med, local_pref, communities,
+	    large_communities,
 		ext_communities, aggregator, atomic_aggregate, attributes, nlri), 0) AS attributes_hash, %s
 	    FROM bgp.%I WHERE %s$f$, bgp.rib_attributes(),
-	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'route_event' ELSE format('route_event_%s', $1) END,
+	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'route_event'
+	    ELSE format('route_event_%s', $1) END,
 	    CASE WHEN to_regclass(format('bgp.route_event_%s', $1)) IS NULL THEN 'false' ELSE $2 END)
 $$;
 COMMENT ON FUNCTION bgp.rib_events(int, text) IS 'SQL that gives the events of a peer for which a condition holds';
@@ -310,13 +319,16 @@ CREATE OR REPLACE FUNCTION bgp.rib_fold(events text, base text, sweeps text) RET
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format($f$
 	SELECT * FROM (
-	    SELECT l.*, max(CASE WHEN begins OR attributes_hash <> was_hash THEN ts WHEN is_first THEN b_since END) OVER w AS last_since,
+	    SELECT l.*, max(CASE WHEN begins OR attributes_hash <> was_hash THEN ts WHEN is_first
+	    THEN b_since END) OVER w AS last_since,
 		max(CASE WHEN begins THEN ts WHEN is_first THEN b_first END) OVER w AS last_first
 	    FROM (SELECT l.*, was IS DISTINCT FROM 'A' %3$s AS begins
 		FROM (SELECT l.*, b.since AS b_since, b.first_announced AS b_first,
-			CASE WHEN is_first THEN CASE WHEN b.ts IS NOT NULL THEN 'A'::"char" END ELSE lag_kind END AS was,
+			CASE WHEN is_first THEN CASE WHEN b.ts IS NOT NULL THEN 'A'::"char" END
+			    ELSE lag_kind END AS was,
 			CASE WHEN is_first THEN b.attributes_hash ELSE lag_hash END AS was_hash,
-			CASE WHEN is_first THEN b.ts ELSE lag_ts END AS was_ts, CASE WHEN is_first THEN b.seq ELSE lag_seq END AS was_seq
+			CASE WHEN is_first THEN b.ts ELSE lag_ts END AS was_ts, CASE WHEN is_first THEN b.seq
+			    ELSE lag_seq END AS was_seq
 		    FROM (SELECT e.*, lag(kind) OVER w AS lag_kind, lag(attributes_hash) OVER w AS lag_hash,
 			    lag(ts) OVER w AS lag_ts, lag(seq) OVER w AS lag_seq,
 			    lag(kind) OVER w IS NULL AS is_first, lead(kind) OVER w IS NULL AS is_last
@@ -326,7 +338,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	    WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l
 	WHERE is_last$f$, $1, $2, CASE WHEN $3 IS NULL THEN '' ELSE format($f$
 		    OR EXISTS (SELECT FROM %s s WHERE s.family = bgp.rib_family(l.family, l.prefix)
-			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq) AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END)
+			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq)
+			    AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END)
 $$;
 COMMENT ON FUNCTION bgp.rib_fold(text, text, text) IS 'SQL that gives what each route is after its last event';
 
@@ -347,7 +360,8 @@ BEGIN
 	EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.rib_entry INCLUDING ALL) WITH (fillfactor = 70,
 	    autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.5)', leaf);
 	EXECUTE format('CREATE UNIQUE INDEX %I ON bgp.%I (prefix, path_id, qualifier)', leaf || '_route', leaf);
-	EXECUTE format('CREATE INDEX %I ON bgp.%I (qualifier) WHERE left(qualifier, 1) = ''*''', leaf || '_other', leaf);
+	EXECUTE format('CREATE INDEX %I ON bgp.%I (qualifier) WHERE left(qualifier, 1) = ''*''', leaf
+	    || '_other', leaf);
 	EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', leaf);
 	EXECUTE format('ALTER TABLE bgp.rib_entry ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', leaf, $1);
 END
@@ -362,11 +376,12 @@ DO $$
 BEGIN
 	IF to_regtype('bgp.rib_base_route') IS NULL THEN
 		CREATE TYPE bgp.rib_base_route AS (
-			since timestamptz, first_announced timestamptz, ts timestamptz, seq bigint, attributes_hash bigint,
+			since timestamptz, first_announced timestamptz, ts timestamptz, seq bigint,
+			    attributes_hash bigint,
 			path_id bigint, origin_asn bigint, med bigint, local_pref bigint, origin "char",
 			atomic_aggregate boolean, prefix cidr, qualifier text, next_hop inet, path bigint[],
-			communities text[], large_communities text[], ext_communities text[], aggregator text, as_path text,
-			family text, rd text, labels int[], attributes jsonb, nlri jsonb);
+			communities text[], large_communities text[], ext_communities text[], aggregator text,
+			    as_path text, family text, rd text, labels int[], attributes jsonb, nlri jsonb);
 	END IF;
 END
 $$;
@@ -393,7 +408,8 @@ CREATE TABLE IF NOT EXISTS bgp.rib_base_day (
 	PRIMARY KEY (peer_id, day)
 );
 COMMENT ON TABLE bgp.rib_base_day IS 'which days of a peer have a base state';
-COMMENT ON COLUMN bgp.rib_base_day.seen IS 'the transactions that it is made of: later ones that add to days before make it invalid';
+COMMENT ON COLUMN bgp.rib_base_day.seen IS
+    'the transactions that it is made of: later ones that add to days before make it invalid';
 
 CREATE TABLE IF NOT EXISTS bgp.rib_horizon (
 	peer_id		int PRIMARY KEY,
@@ -412,14 +428,16 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN (SELECT b.day FROM bgp.rib_base_day b
-	    WHERE b.peer_id = $1 AND b.day <= CASE WHEN isfinite($2) THEN ($2 AT TIME ZONE 'UTC')::date ELSE $2::date END
+	    WHERE b.peer_id = $1 AND b.day <= CASE WHEN isfinite($2) THEN ($2 AT TIME ZONE 'UTC')::date
+	    ELSE $2::date END
 	      AND NOT EXISTS (SELECT FROM bgp.late_day l
 		WHERE l.peer_id = $1 AND l.day < b.day AND NOT pg_visible_in_snapshot(l.xid, b.seen)
 		  AND l.day >= coalesce((SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1), '-infinity'))
 	    ORDER BY b.day DESC LIMIT 1);
 END
 $$;
-COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS 'day of the newest base state of a peer that is right, or NULL';
+COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS
+    'day of the newest base state of a peer that is right, or NULL';
 
 -- (Here and below, times in SQL that is built are written as ISO 8601 has them: whatever else a
 -- session's DateStyle may give need not be read as the same time: IST is India's, and Israel's.)
@@ -439,7 +457,8 @@ DECLARE
 	chunks		text := '';
 	base		text := 'SELECT (NULL::bgp.rib_base_route).* WHERE false';
 	sweeps		text;
-	columns		text := 'since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, ' || bgp.rib_attributes();
+	columns		text := 'since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, '
+	    || bgp.rib_attributes();
 	has_events	boolean := true;
 BEGIN
 	SELECT s.ts, s.seq INTO wipe FROM bgp.session_log s
@@ -461,13 +480,15 @@ BEGIN
 	IF exact IS NOT NULL THEN
 		filter := filter || format(' AND prefix = ANY (%L::cidr[])', exact);
 		chunks := chunks || format($f$ AND b.first_prefix IN (SELECT c.first_prefix FROM unnest(%L::cidr[]) x,
-		    LATERAL (SELECT i.first_prefix, i.last_prefix FROM bgp.rib_base i WHERE i.day = %L AND i.peer_id = %s
+		    LATERAL (SELECT i.first_prefix, i.last_prefix FROM bgp.rib_base i WHERE i.day = %L
+		    AND i.peer_id = %s
 			AND i.first_prefix <= x ORDER BY i.first_prefix DESC LIMIT 1) c WHERE c.last_prefix >= x)$f$,
 		    exact, base_day, peer_id);
 	END IF;
 	IF base_day IS NOT NULL THEN
 		-- (OFFSET 0: what is joined with it is not joined with each chunk)
-		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L AND b.peer_id = %s%s%s OFFSET 0',
+		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L'
+		    ' AND b.peer_id = %s%s%s OFFSET 0',
 		    base_day, peer_id, chunks, CASE WHEN filter <> '' THEN ' AND left(u.qualifier, 1) <> ''*''' END ||
 		    replace(filter, ' AND prefix', ' AND u.prefix'));
 	END IF;
@@ -483,16 +504,19 @@ BEGIN
 	END IF;
 	RETURN format($f$
 	    WITH b AS %6$s MATERIALIZED (%4$s), f AS MATERIALIZED (%1$s)
-	    SELECT last_since AS since, last_first AS first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, %2$s
+	    SELECT last_since AS since, last_first AS first_announced, ts, seq, attributes_hash, path_id, prefix,
+	    qualifier, %2$s
 	    FROM f AS r WHERE kind = 'A' %3$s
 	    UNION ALL
 	    SELECT %5$s FROM b AS r
-	    WHERE NOT EXISTS (SELECT FROM f WHERE f.prefix = r.prefix AND f.path_id = r.path_id AND f.qualifier = r.qualifier) %3$s$f$,
-	    bgp.rib_fold(bgp.rib_events(peer_id, condition || filter),
-		'b ON l.is_first AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier', sweeps),
+	    WHERE NOT EXISTS (SELECT FROM f WHERE f.prefix = r.prefix AND f.path_id = r.path_id
+	    AND f.qualifier = r.qualifier) %3$s$f$, bgp.rib_fold(bgp.rib_events(peer_id, condition || filter),
+		'b ON l.is_first AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier',
+		    sweeps),
 	    bgp.rib_attributes(),
 	    CASE WHEN sweeps IS NOT NULL THEN format($f$AND NOT EXISTS (SELECT FROM %s s
-		WHERE s.family = bgp.rib_family(r.family, r.prefix) AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq))$f$, sweeps) END,
+		WHERE s.family = bgp.rib_family(r.family, r.prefix) AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq))$f$,
+		    sweeps) END,
 	    base, columns, CASE WHEN filter = '' THEN 'NOT' END);
 END
 $$;
@@ -521,7 +545,8 @@ BEGIN
 	EXCEPTION WHEN feature_not_supported THEN
 		NULL;	-- a server built without it: pglz then
 	END;
-	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1, $1 + 1);
+	EXECUTE format('ALTER TABLE bgp.rib_base ATTACH PARTITION bgp.%I FOR VALUES FROM (%L) TO (%L)', leaf, $1,
+	    $1 + 1);
 	RETURN true;
 END
 $$;
@@ -554,8 +579,9 @@ BEGIN
 	EXECUTE format($f$WITH w AS (
 	    INSERT INTO bgp.%I (day, peer_id, first_prefix, last_prefix, routes)
 	    SELECT %L, %s, (array_agg(prefix ORDER BY n))[1], (array_agg(prefix ORDER BY n DESC))[1],
-		array_agg(ROW(since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, med, local_pref, origin,
-		    atomic_aggregate, prefix, qualifier, next_hop, path, communities, large_communities, ext_communities,
+		array_agg(ROW(since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, med, local_pref,
+		    origin, atomic_aggregate, prefix, qualifier, next_hop, path, communities, large_communities,
+		    ext_communities,
 		    aggregator, as_path, family, rd, labels, attributes, nlri)::bgp.rib_base_route ORDER BY n)
 	    FROM (SELECT r.*, rank() OVER (ORDER BY prefix) AS chunk, row_number() OVER (ORDER BY prefix) AS n
 		FROM (%s) r) r
@@ -568,7 +594,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION bgp.rib_base_write(int, date) IS
-    'writes what a peer held when a UTC day began, if that is missing or no longer right; the number of routes, or NULL';
+    'writes what a peer held when a UTC day began, if that is missing or no longer right; the number of routes, or
+NULL';
 
 -- bgp.rib_forget_before: to be called before the log of a peer's earlier days is dropped.
 CREATE OR REPLACE FUNCTION bgp.rib_forget_before(peer_id int, day date) RETURNS void
@@ -617,13 +644,16 @@ COMMENT ON FUNCTION bgp.rib_bases_due() IS 'base states that bgp.rib_base_write 
 
 -- bgp.rib_rebuild: the routes of a peer anew from the log; exact: only those of these prefixes.
 CREATE OR REPLACE FUNCTION bgp.rib_rebuild(peer_id int, exact cidr[] DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
 	leaf	text := format('rib_entry_%s', peer_id);
-	columns	text := 'since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, ' || bgp.rib_attributes();
+	columns	text := 'since, first_announced, ts, seq, attributes_hash, path_id, prefix, qualifier, '
+	    || bgp.rib_attributes();
 BEGIN
-	EXECUTE format('DELETE FROM bgp.%I WHERE $1 IS NULL OR prefix = ANY ($1) AND left(qualifier, 1) <> ''*''', leaf) USING exact;
+	EXECUTE format('DELETE FROM bgp.%I WHERE $1 IS NULL OR prefix = ANY ($1) AND left(qualifier, 1) <> ''*''', leaf)
+	    USING exact;
 	EXECUTE format('INSERT INTO bgp.%I (peer_id, %s) SELECT %s, %s FROM (%s) r', leaf, columns, peer_id, columns,
 	    bgp.rib_sql(peer_id, 'infinity', NULL, exact));
 END
@@ -632,13 +662,16 @@ COMMENT ON FUNCTION bgp.rib_rebuild(int, cidr[]) IS 'makes the routes that a pee
 
 -- bgp.rib_apply: the rows of these batches change the routes of a peer; the number of routes
 -- they are of.
-CREATE OR REPLACE FUNCTION bgp.rib_apply(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
+CREATE OR REPLACE FUNCTION bgp.rib_apply(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz,
+    to_ts timestamptz)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off
+SET work_mem = '64MB'
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_variable
 DECLARE
 	leaf		text := format('rib_entry_%s', peer_id);
-	condition	text := format('ts >= %L AND ts <= %L AND seq > %s AND seq <= %s', from_ts, to_ts, from_seq, to_seq);
+	condition	text := format('ts >= %L AND ts <= %L AND seq > %s AND seq <= %s', from_ts, to_ts, from_seq,
+	    to_seq);
 	columns		text := 'ts, seq, attributes_hash, path_id, prefix, qualifier, ' || bgp.rib_attributes();
 	sweeps		text;
 	wipe		record;
@@ -655,7 +688,8 @@ BEGIN
 	END IF;
 	-- (one of the same microsecond may be of a batch to come)
 	IF EXISTS (SELECT FROM bgp.rib_sweeps(peer_id, from_ts, to_ts) WHERE end_seq <= to_seq) THEN
-		sweeps := format('(SELECT * FROM bgp.rib_sweeps(%s, %L, %L) WHERE end_seq <= %s)', peer_id, from_ts, to_ts, to_seq);
+		sweeps := format('(SELECT * FROM bgp.rib_sweeps(%s, %L, %L) WHERE end_seq <= %s)', peer_id, from_ts,
+		    to_ts, to_seq);
 	END IF;
 	EXECUTE format($f$
 	    WITH f AS MATERIALIZED (%1$s),
@@ -668,13 +702,15 @@ BEGIN
 	    SELECT count(*) FROM f$f$,
 	    bgp.rib_fold(bgp.rib_events(peer_id, condition),
 		-- LIMIT: by the index, whatever the planner thinks of the size of the table
-		format('LATERAL (SELECT b.since, b.first_announced, b.ts, b.seq, b.attributes_hash FROM bgp.%I b WHERE l.is_first
-		    AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier LIMIT 1) b ON true', leaf), sweeps),
+		format($b$LATERAL (SELECT b.since, b.first_announced, b.ts, b.seq, b.attributes_hash FROM bgp.%I b
+		    WHERE l.is_first AND b.prefix = l.prefix AND b.path_id = l.path_id AND b.qualifier = l.qualifier
+		    LIMIT 1) b ON true$b$, leaf), sweeps),
 	    leaf, columns, peer_id,
 	    regexp_replace(columns, '(\w+)', 'excluded.\1', 'g')) INTO n;
 	IF sweeps IS NOT NULL THEN
-		EXECUTE format('DELETE FROM bgp.%I r USING %s s
-		    WHERE s.family = bgp.rib_family(r.family, r.prefix) AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq)', leaf, sweeps);
+		EXECUTE format($f$DELETE FROM bgp.%I r USING %s s
+		    WHERE s.family = bgp.rib_family(r.family, r.prefix)
+		      AND (r.ts, r.seq) < (s.begin_ts, s.begin_seq)$f$, leaf, sweeps);
 	END IF;
 	RETURN n;
 END
@@ -684,17 +720,20 @@ COMMENT ON FUNCTION bgp.rib_apply(int, bigint, bigint, timestamptz, timestamptz)
 
 -- bgp.rib_late: rows came that are older than what the routes show: what they touch is read
 -- again from the log.
-CREATE OR REPLACE FUNCTION bgp.rib_late(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz, to_ts timestamptz)
+CREATE OR REPLACE FUNCTION bgp.rib_late(peer_id int, from_seq bigint, to_seq bigint, from_ts timestamptz,
+    to_ts timestamptz)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
 	prefixes	cidr[];
 	others		boolean;
 BEGIN
-	IF NOT EXISTS (SELECT FROM bgp.session_log s WHERE s.peer_id = rib_late.peer_id AND s.event IN ('up', 'down', 'refresh')
+	IF NOT EXISTS (SELECT FROM bgp.session_log s WHERE s.peer_id = rib_late.peer_id
+	    AND s.event IN ('up', 'down', 'refresh')
 	    AND s.ts >= from_ts AND s.ts <= to_ts AND s.seq > from_seq AND s.seq <= to_seq) THEN
 		EXECUTE format('SELECT array_agg(DISTINCT prefix), bool_or(left(qualifier, 1) = ''*'') FROM (%s) e',
-		    bgp.rib_events(peer_id, format('ts >= %L AND ts <= %L AND seq > %s AND seq <= %s', from_ts, to_ts, from_seq, to_seq)))
+		    bgp.rib_events(peer_id, format('ts >= %L AND ts <= %L AND seq > %s AND seq <= %s', from_ts, to_ts,
+		    from_seq, to_seq)))
 		INTO prefixes, others;
 		IF prefixes IS NULL THEN
 			RETURN;
@@ -719,14 +758,16 @@ DECLARE
 	b	record;
 BEGIN
 	WITH due AS (
-		SELECT x.batch_id FROM (SELECT batch_id, sum(to_seq - from_seq) OVER (ORDER BY batch_id) - (to_seq - from_seq) AS before
+		SELECT x.batch_id FROM (SELECT batch_id,
+		    sum(to_seq - from_seq) OVER (ORDER BY batch_id) - (to_seq - from_seq) AS before
 		    FROM bgp.batch_pending WHERE consumer = 'rib' AND peer_id = $1) x
 		WHERE x.before < 100000 OR $2),
 	gone AS (
 		DELETE FROM bgp.batch_pending d USING due
 		WHERE d.batch_id = due.batch_id AND d.consumer = 'rib' AND d.peer_id = $1
 		RETURNING d.*)
-	SELECT count(*) AS batches, min(from_seq) AS from_seq, max(to_seq) AS to_seq, min(from_ts) AS from_ts, max(to_ts) AS to_ts
+	SELECT count(*) AS batches, min(from_seq) AS from_seq, max(to_seq) AS to_seq, min(from_ts) AS from_ts,
+	    max(to_ts) AS to_ts
 	INTO b FROM gone;
 	PERFORM bgp.rib_entry_create($1);
 	IF $2 THEN
@@ -767,7 +808,8 @@ DECLARE
 	at	int;	-- the peer that is under way
 BEGIN
 	IF current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable') THEN
-		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction' USING ERRCODE = 'invalid_transaction_state';
+		RAISE EXCEPTION 'bgp.rib_follow needs a REPEATABLE READ transaction'
+		    USING ERRCODE = 'invalid_transaction_state';
 	END IF;
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('bgp.rib_follow ' || $1, 0)) THEN
 		RETURN -1;
@@ -781,7 +823,8 @@ BEGIN
 		BEGIN
 			FOR p IN
 				SELECT q.peer_id, q.peer_address, q.peer_asn, bool_or(w.rebuild) AS rebuild
-				FROM (SELECT b.peer_id, false AS rebuild, b.batch_id FROM bgp.batch_pending b WHERE b.consumer = 'rib'
+				FROM (SELECT b.peer_id, false AS rebuild, b.batch_id FROM bgp.batch_pending b
+				    WHERE b.consumer = 'rib'
 				    UNION ALL SELECT r.peer_id, true, 0 FROM bgp.rib_peer r WHERE r.rebuild) w
 				    JOIN bgp.peer q USING (peer_id) LEFT JOIN bgp.rib_peer r USING (peer_id)
 				WHERE q.collector = $1 AND coalesce(r.retry_at <= now(), true)
@@ -802,9 +845,11 @@ BEGIN
 			RAISE WARNING 'could not bring bgp.rib up to date for peer % (%, AS %): SQLSTATE %: %',
 			    p.peer_id, p.peer_address, p.peer_asn, SQLSTATE, SQLERRM;
 			INSERT INTO bgp.rib_peer AS r (peer_id, failing_since, retry_at, error)
-			VALUES (p.peer_id, now(), now() + interval '1 second', left(format('SQLSTATE %s: %s', SQLSTATE, SQLERRM), 1000))
-			ON CONFLICT (peer_id) DO UPDATE SET failing_since = coalesce(r.failing_since, now()), error = excluded.error,
-			    retry_at = greatest(excluded.retry_at, now() + least(now() - coalesce(r.failing_since, now()), interval '1 minute'));
+			VALUES (p.peer_id, now(), now() + interval '1 second',
+			    left(format('SQLSTATE %s: %s', SQLSTATE, SQLERRM), 1000))
+			ON CONFLICT (peer_id) DO UPDATE SET failing_since = coalesce(r.failing_since, now()),
+			    error = excluded.error, retry_at = greatest(excluded.retry_at,
+			    now() + least(now() - coalesce(r.failing_since, now()), interval '1 minute'));
 		END;
 	END LOOP;
 END
@@ -822,8 +867,8 @@ LANGUAGE sql IMMUTABLE AS $$
 	    %s AS prefix, nullif(r.path_id, -1) AS path_id, r.rd, r.labels,
 	    r.next_hop, coalesce(r.as_path, array_to_string(r.path, ' ')) AS as_path, r.path, r.origin_asn,
 	    CASE r.origin WHEN 'i' THEN 'igp' WHEN 'e' THEN 'egp' WHEN '?' THEN 'incomplete' END AS origin,
-	    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator, r.atomic_aggregate,
-	    r.attributes, r.nlri, r.since, r.first_announced, %s AS stale$f$, $1, $2)
+	    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator,
+	    r.atomic_aggregate, r.attributes, r.nlri, r.since, r.first_announced, %s AS stale$f$, $1, $2)
 $$;
 COMMENT ON FUNCTION bgp.rib_projection(text, text) IS 'the columns of bgp.rib in SQL';
 
@@ -843,7 +888,8 @@ COMMENT ON VIEW bgp.rib IS 'the routes that each peer holds now';
 COMMENT ON COLUMN bgp.rib.ts IS 'when it was last announced, changed or not';
 COMMENT ON COLUMN bgp.rib.since IS 'when this route with exactly these attributes arrived';
 COMMENT ON COLUMN bgp.rib.first_announced IS 'since when it has been there without interruption';
-COMMENT ON COLUMN bgp.rib.stale IS 'lines of the peer may have been missed since it was announced: it may be gone or changed';
+COMMENT ON COLUMN bgp.rib.stale IS
+    'lines of the peer may have been missed since it was announced: it may be gone or changed';
 
 -- bgp.ingest_status: does data flow, and how far behind is it.
 -- What the database knows of a helper is what it last committed: one that has nothing to
@@ -882,18 +928,23 @@ GROUP BY i.collector;
 COMMENT ON VIEW bgp.ingest_status IS 'does data flow, and how far behind is it, per collector';
 COMMENT ON COLUMN bgp.ingest_status.rows_total IS 'announcements and withdrawals loaded';
 COMMENT ON COLUMN bgp.ingest_status.journal_bytes IS 'lines on disk that were not loaded at the last commit';
-COMMENT ON COLUMN bgp.ingest_status.lag IS 'age of the oldest journaled line that was not loaded at the last commit; grows while the helper is down';
+COMMENT ON COLUMN bgp.ingest_status.lag IS
+    'age of the oldest journaled line that was not loaded at the last commit; grows while the helper is down';
 COMMENT ON COLUMN bgp.ingest_status.since_commit IS 'how long ago the last commit was';
-COMMENT ON COLUMN bgp.ingest_status.helper IS 'loading; behind: by more than a minute; stalled: lines wait and nothing was committed for a minute, the helper is gone or cannot load; quiet: all was loaded, nothing came for a minute or the helper is gone; stopped: ended in order, all loaded; new: nothing committed yet';
+COMMENT ON COLUMN bgp.ingest_status.helper IS
+    'loading; behind: by more than a minute; stalled: lines wait and nothing was committed for a minute, the helper is
+gone or cannot load; quiet: all was loaded, nothing came for a minute or the helper is gone; stopped: ended in order,
+all loaded; new: nothing committed yet';
 COMMENT ON COLUMN bgp.ingest_status.peers_up IS 'peers whose session was up as far as is loaded';
 COMMENT ON COLUMN bgp.ingest_status.peers IS 'peers that were ever seen';
 COMMENT ON COLUMN bgp.ingest_status.rib_lag IS 'age of the oldest committed batch that bgp.rib does not show yet';
-COMMENT ON COLUMN bgp.ingest_status.rib_failing IS 'peers of which bgp.rib cannot be brought up to date: bgp.rib_peer says why';
+COMMENT ON COLUMN bgp.ingest_status.rib_failing IS
+    'peers of which bgp.rib cannot be brought up to date: bgp.rib_peer says why';
 COMMENT ON COLUMN bgp.ingest_status.hunt_lag IS 'age of the oldest committed batch that no rule was applied to yet';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
-GRANT SELECT ON bgp.ingest_status, bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon, bgp.late_day, bgp.rib_peer, bgp.peer_stale,
-    bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
+GRANT SELECT ON bgp.ingest_status, bgp.rib, bgp.rib_entry, bgp.rib_base, bgp.rib_base_day, bgp.rib_horizon,
+    bgp.late_day, bgp.rib_peer, bgp.peer_stale, bgp.batch_pending, bgp.consumer TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.table_bytes(regclass), bgp.index_bytes(regclass) TO exabgp_pg_reader;
 GRANT EXECUTE ON FUNCTION bgp.rib_follow(text),
     bgp.ingest_commit(uuid, bigint, bigint, int, bigint, bigint, int, bigint, bigint, bigint, bigint,

@@ -19,7 +19,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	horizon	date := (SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1);
 BEGIN
-	IF bgp.day_start(horizon) > $2 AND bgp.rib_base_find($1, $2) IS NULL AND NOT EXISTS (SELECT FROM bgp.session_log s
+	IF bgp.day_start(horizon) > $2 AND bgp.rib_base_find($1, $2) IS NULL
+	    AND NOT EXISTS (SELECT FROM bgp.session_log s
 	    WHERE s.peer_id = $1 AND s.event IN ('up', 'down') AND s.ts <= $2) THEN
 		RAISE WARNING 'the log of peer % before % is gone: what it held at % is not known', $1, horizon, $2;
 	END IF;
@@ -31,7 +32,8 @@ COMMENT ON FUNCTION bgp.rib_known(int, timestamptz) IS 'warns if what a peer hel
 -- of a base are within a prefix, takes them for a handful, and would join thousands row by row.
 CREATE OR REPLACE FUNCTION bgp.rib_at(at timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
 RETURNS SETOF bgp.rib LANGUAGE plpgsql STABLE ROWS 100000
-SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB' SET enable_nestloop = off AS $$
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off SET work_mem = '64MB'
+SET enable_nestloop = off AS $$
 #variable_conflict use_variable
 DECLARE
 	id	int;
@@ -63,7 +65,8 @@ BEGIN
 	LOOP
 		PERFORM bgp.rib_known(id, at);
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
-		    bgp.rib_projection('r.prefix', format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
+		    bgp.rib_projection('r.prefix',
+		    format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
 		    bgp.rib_sql(id, at, NULL, prefixes), id);
 	END LOOP;
 END
@@ -103,7 +106,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	    CASE WHEN (a.communities, a.large_communities, a.ext_communities)
 		IS DISTINCT FROM (b.communities, b.large_communities, b.ext_communities) THEN 'communities' END,
 	    CASE WHEN (a.origin, a.med, a.local_pref, a.aggregator, a.atomic_aggregate, a.labels, a.attributes, a.nlri)
-		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels, b.attributes, b.nlri)
+		IS DISTINCT FROM (b.origin, b.med, b.local_pref, b.aggregator, b.atomic_aggregate, b.labels,
+		    b.attributes, b.nlri)
 		THEN 'attributes' END], NULL), '{}')
 $$;
 COMMENT ON FUNCTION bgp.route_differences(bgp.rib, bgp.rib) IS
@@ -116,21 +120,27 @@ RETURNS TABLE (difference text, differs text[], peer_id int, collector text, pee
     as_path1 text, as_path2 text, origin_asn1 bigint, origin_asn2 bigint, next_hop1 inet, next_hop2 inet,
     communities1 text[], communities2 text[], since1 timestamptz, since2 timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' AS $$
-	WITH a AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
+	WITH a AS (SELECT r, CASE WHEN peers2 IS NULL
+	    THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL
+		    THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at1, within, peers1) r),
-	b AS (SELECT r, CASE WHEN peers2 IS NULL THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
-		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
+	b AS (SELECT r, CASE WHEN peers2 IS NULL
+	    THEN r.peer_id END AS peer, coalesce(host(network(r.prefix)) || '/' || masklen(r.prefix), '') AS k1,
+		concat_ws(' ', r.family, coalesce(r.path_id, -1), coalesce(r.rd, '-'), CASE WHEN r.prefix IS NULL
+		    THEN bgp.nlri_key(r.family, r.nlri) END) AS k2
 	    FROM bgp.rib_at(at2, within, coalesce(peers2, peers1)) r)
-	SELECT CASE WHEN b.k1 IS NULL THEN 'only-left' WHEN a.k1 IS NULL THEN 'only-right' ELSE 'differs' END, d.differs,
+	SELECT CASE WHEN b.k1 IS NULL THEN 'only-left' WHEN a.k1 IS NULL THEN 'only-right'
+	    ELSE 'differs' END, d.differs,
 	    coalesce((a.r).peer_id, (b.r).peer_id), coalesce((a.r).collector, (b.r).collector),
 	    coalesce((a.r).peer_address, (b.r).peer_address), coalesce((a.r).peer_asn, (b.r).peer_asn),
-	    coalesce((a.r).family, (b.r).family), coalesce((a.r).prefix, (b.r).prefix), coalesce((a.r).path_id, (b.r).path_id),
-	    coalesce((a.r).rd, (b.r).rd), coalesce((a.r).nlri, (b.r).nlri),
+	    coalesce((a.r).family, (b.r).family), coalesce((a.r).prefix, (b.r).prefix),
+	    coalesce((a.r).path_id, (b.r).path_id), coalesce((a.r).rd, (b.r).rd), coalesce((a.r).nlri, (b.r).nlri),
 	    (a.r).as_path, (b.r).as_path, (a.r).origin_asn, (b.r).origin_asn, (a.r).next_hop, (b.r).next_hop,
 	    (a.r).communities, (b.r).communities, (a.r).since, (b.r).since
 	FROM a FULL JOIN b ON a.k1 = b.k1 AND a.k2 = b.k2 AND coalesce(a.peer, 0) = coalesce(b.peer, 0),
-	    LATERAL (SELECT CASE WHEN a.k1 IS NOT NULL AND b.k1 IS NOT NULL THEN bgp.route_differences(a.r, b.r) END AS differs) d
+	    LATERAL (SELECT CASE WHEN a.k1 IS NOT NULL AND b.k1 IS NOT NULL
+	    THEN bgp.route_differences(a.r, b.r) END AS differs) d
 	WHERE a.k1 IS NULL OR b.k1 IS NULL OR d.differs IS NOT NULL
 	ORDER BY 8, 7, 9, 10, 3
 $$;
@@ -138,7 +148,8 @@ COMMENT ON FUNCTION bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]
     'routes that differ between two moments, or between two peers';
 
 -- bgp.rib_diff: what changed between two moments.
-CREATE OR REPLACE FUNCTION bgp.rib_diff(at1 timestamptz, at2 timestamptz, within cidr DEFAULT NULL, peer_ids int[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION bgp.rib_diff(at1 timestamptz, at2 timestamptz, within cidr DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL)
 RETURNS TABLE (difference text, differs text[], peer_id int, collector text, peer_address inet, peer_asn bigint,
     family text, prefix cidr, path_id bigint, rd text, nlri jsonb,
     as_path1 text, as_path2 text, origin_asn1 bigint, origin_asn2 bigint, next_hop1 inet, next_hop2 inet,
@@ -167,17 +178,19 @@ CREATE OR REPLACE FUNCTION bgp.event_order(ts timestamptz, seq bigint) RETURNS b
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT ARRAY[(extract(epoch FROM $1) * 1000000)::bigint, $2]
 $$;
-COMMENT ON FUNCTION bgp.event_order(timestamptz, bigint) IS 'what events of a peer are sorted by: microseconds, order of arrival';
+COMMENT ON FUNCTION bgp.event_order(timestamptz, bigint) IS
+    'what events of a peer are sorted by: microseconds, order of arrival';
 
 -- bgp.path_history: what each peer said of exactly this prefix, one row a state: the one at
 -- the beginning, then each change.  state: announced, withdrawn, session (the session ended or
 -- began anew), refreshed away (not among the routes that the peer sent again).  The last one
 -- lasts until the end, until now if that is infinity.
 CREATE OR REPLACE FUNCTION bgp.path_history(prefix cidr, since timestamptz, until timestamptz DEFAULT now())
-RETURNS TABLE (ts timestamptz, lasted interval, ended_at timestamptz, collector text, peer_id int, peer_address inet, peer_asn bigint,
-    state text, family text, path_id bigint, rd text, next_hop inet, as_path text, path bigint[], origin_asn bigint, origin text,
-    med bigint, local_pref bigint, communities text[], large_communities text[], ext_communities text[], aggregator text,
-    atomic_aggregate boolean, attributes jsonb)
+RETURNS TABLE (ts timestamptz, lasted interval, ended_at timestamptz, collector text, peer_id int, peer_address inet,
+    peer_asn bigint,
+    state text, family text, path_id bigint, rd text, next_hop inet, as_path text, path bigint[], origin_asn bigint,
+    origin text, med bigint, local_pref bigint, communities text[], large_communities text[], ext_communities text[],
+    aggregator text, atomic_aggregate boolean, attributes jsonb)
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
@@ -187,7 +200,8 @@ BEGIN
 		PERFORM bgp.rib_known(id, since);
 		RETURN QUERY EXECUTE format($f$
 		WITH x AS (	-- announcements and withdrawals, the state at the beginning first
-		    SELECT prefix, path_id, qualifier, 'A'::"char" AS kind, ts, seq, since AS at, attributes_hash, %1$s FROM (%2$s) b
+		    SELECT prefix, path_id, qualifier, 'A'::"char" AS kind, ts, seq, since AS at, attributes_hash, %1$s
+		    FROM (%2$s) b
 		    UNION ALL
 		    SELECT prefix, path_id, qualifier, kind, ts, seq, ts, attributes_hash, %1$s FROM (%3$s) e),
 		k AS (SELECT DISTINCT prefix, path_id, qualifier, family, rd FROM x),
@@ -198,7 +212,8 @@ BEGIN
 		    FROM k, bgp.session_log s
 		    WHERE s.peer_id = %5$s AND s.event IN ('up', 'down') AND s.ts > %6$L AND s.ts <= %7$L
 		    UNION ALL	-- so does a refresh, of what was not sent again
-		    SELECT k.prefix, k.path_id, k.qualifier, 'R', s.end_ts, s.end_seq, s.end_ts, NULL, %4$s, s.begin_ts, s.begin_seq
+		    SELECT k.prefix, k.path_id, k.qualifier, 'R', s.end_ts, s.end_seq, s.end_ts, NULL, %4$s, s.begin_ts,
+		    s.begin_seq
 		    FROM k, bgp.rib_sweeps(%5$s, %6$L, %7$L) s WHERE s.family = bgp.rib_family(k.family, k.prefix)),
 		z AS (SELECT * FROM (
 		    SELECT y.*, max(bgp.event_order(y.ts, y.seq)) FILTER (WHERE y.kind = 'A') OVER w AS announced FROM y
@@ -209,20 +224,23 @@ BEGIN
 		    WINDOW w AS (PARTITION BY z.path_id, z.qualifier ORDER BY z.ts, z.seq)) z
 		    WHERE CASE WHEN z.kind = 'A' THEN z.was IS DISTINCT FROM 'A' OR z.was_hash <> z.attributes_hash
 			ELSE z.was = 'A' END)
-		SELECT r.at, coalesce(lead(r.at) OVER w, CASE WHEN isfinite(%7$L::timestamptz) THEN %7$L ELSE now() END) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
-		    CASE r.kind WHEN 'A' THEN 'announced' WHEN 'W' THEN 'withdrawn' WHEN 'D' THEN 'session' ELSE 'refreshed away' END,
+		SELECT r.at, coalesce(lead(r.at) OVER w, CASE WHEN isfinite(%7$L::timestamptz) THEN %7$L
+		    ELSE now() END) - r.at, lead(r.at) OVER w, p.collector, p.peer_id, p.peer_address, p.peer_asn,
+		    CASE r.kind WHEN 'A' THEN 'announced' WHEN 'W' THEN 'withdrawn' WHEN 'D' THEN 'session'
+		    ELSE 'refreshed away' END,
 		    bgp.rib_family(r.family, r.prefix), nullif(r.path_id, -1), r.rd, r.next_hop,
 		    coalesce(r.as_path, array_to_string(r.path, ' ')), r.path, r.origin_asn,
 		    CASE r.origin WHEN 'i' THEN 'igp' WHEN 'e' THEN 'egp' WHEN '?' THEN 'incomplete' END,
-		    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator, r.atomic_aggregate, r.attributes
+		    r.med, r.local_pref, r.communities, r.large_communities, r.ext_communities, r.aggregator,
+		    r.atomic_aggregate, r.attributes
 		FROM c r, bgp.peer p WHERE p.peer_id = %5$s
 		WINDOW w AS (PARTITION BY r.path_id, r.qualifier ORDER BY r.ts, r.seq)
 		ORDER BY r.ts, r.seq$f$,
 		bgp.rib_attributes(), bgp.rib_sql(id, since, NULL, ARRAY[prefix]),
 		bgp.rib_events(id, format('prefix = %L::cidr AND ts > %L AND ts <= %L', prefix, since, until)),
 		-- as bgp.rib_attributes
-		'NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k.family, k.rd, NULL, NULL, NULL',
-		id, since, until);
+		'NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k.family, k.rd, NULL,'
+		    ' NULL, NULL', id, since, until);
 	END LOOP;
 END
 $$;
@@ -230,10 +248,13 @@ COMMENT ON FUNCTION bgp.path_history(cidr, timestamptz, timestamptz) IS
     'each state of exactly this prefix at each peer, in order, with how long it lasted';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb), bgp.route_qualifier(text, cidr, text, jsonb),
-    bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text), bgp.rib_fold(text, text, text),
+GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb),
+    bgp.route_qualifier(text, cidr, text, jsonb),
+    bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text),
+    bgp.rib_fold(text, text, text),
     bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[]), bgp.rib_projection(text, text),
-    bgp.event_order(timestamptz, bigint), bgp.rib_known(int, timestamptz), bgp.rib_stale_since(int, timestamptz), bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
+    bgp.event_order(timestamptz, bigint), bgp.rib_known(int, timestamptz), bgp.rib_stale_since(int, timestamptz),
+    bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
     bgp.lookup(inet, timestamptz), bgp.route_differences(bgp.rib, bgp.rib),
     bgp.rib_compare(timestamptz, timestamptz, cidr, int[], int[]), bgp.rib_diff(timestamptz, timestamptz, cidr, int[]),
     bgp.peer_diff(int, int, timestamptz, cidr), bgp.path_history(cidr, timestamptz, timestamptz)

@@ -21,7 +21,8 @@ SELECT c.oid::regclass AS leaf,
     pg_total_relation_size(c.oid) AS bytes
 FROM pg_class c
 WHERE c.relnamespace = 'bgp'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^route_event_\d+_\d{8}_retired$';
-COMMENT ON VIEW bgp.retired IS 'leafs that retention took out of bgp.route_event and has not dropped yet: the next run does';
+COMMENT ON VIEW bgp.retired IS
+    'leafs that retention took out of bgp.route_event and has not dropped yet: the next run does';
 GRANT SELECT ON bgp.retired TO exabgp_pg_reader;
 
 -- bgp.retention_days: how many days before today each peer's log is kept; NULL: for ever.
@@ -121,12 +122,14 @@ COMMENT ON FUNCTION bgp.lock_for_retention(text[], text[]) IS
 CREATE OR REPLACE FUNCTION bgp.detach_statements(peer_id int, day date) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT s.statement
-	FROM (SELECT format('route_event_%s', $1) AS top, format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD')) AS leaf) n,
+	FROM (SELECT format('route_event_%s', $1) AS top,
+	    format('route_event_%s_%s', $1, to_char($2, 'YYYYMMDD')) AS leaf) n,
 	    pg_inherits i, LATERAL (VALUES
 	    (1, format('COMMENT ON TABLE bgp.%I IS %L', leaf, 'on its way out: exabgp-pg-retention')),
 	    (2, format('ALTER TABLE bgp.%I DETACH PARTITION bgp.%I %s', top, leaf,
 		CASE WHEN i.inhdetachpending THEN 'FINALIZE' ELSE 'CONCURRENTLY' END))) AS s (step, statement)
-	WHERE i.inhrelid = to_regclass('bgp.' || quote_ident(leaf)) AND i.inhparent = to_regclass('bgp.' || quote_ident(top))
+	WHERE i.inhrelid = to_regclass('bgp.' || quote_ident(leaf))
+	    AND i.inhparent = to_regclass('bgp.' || quote_ident(top))
 	ORDER BY s.step
 $$;
 COMMENT ON FUNCTION bgp.detach_statements(int, date) IS 'statements that detach a leaf while others use the log';
@@ -138,7 +141,8 @@ SELECT c.oid::regclass AS leaf, (regexp_match(c.relname, '^route_event_(\d+)_(\d
     NOT c.relispartition AS done
 FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relnamespace = 'bgp'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^route_event_\d+_\d{8}$'
-  AND (i.inhdetachpending OR i.inhrelid IS NULL AND obj_description(c.oid, 'pg_class') = 'on its way out: exabgp-pg-retention');
+  AND (i.inhdetachpending OR i.inhrelid IS NULL
+      AND obj_description(c.oid, 'pg_class') = 'on its way out: exabgp-pg-retention');
 COMMENT ON VIEW bgp.detaching IS 'leafs that are half out of bgp.route_event: the next run of retention ends that';
 GRANT SELECT ON bgp.detaching TO exabgp_pg_reader;
 
@@ -190,7 +194,8 @@ COMMENT ON FUNCTION bgp.retire(int, date, text[]) IS
 -- does not have) and drops it.  The number of rows added, NULL: the table is the leaf now.
 -- Nobody waits: it is checked before it is attached.
 CREATE OR REPLACE FUNCTION bgp.attach_as_leaf(table_name text, peer_id int, day date, only_new boolean DEFAULT false)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET client_min_messages = warning AS $$
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+SET client_min_messages = warning AS $$
 DECLARE
 	leaf	text := format('route_event_%s_%s', $2, to_char($3, 'YYYYMMDD'));
 	columns	text;
@@ -198,11 +203,13 @@ DECLARE
 	added	bigint;
 BEGIN
 	SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
-	FROM pg_attribute a WHERE a.attrelid = to_regclass('bgp.' || quote_ident($1)) AND a.attnum > 0 AND NOT a.attisdropped;
+	FROM pg_attribute a WHERE a.attrelid = to_regclass('bgp.' || quote_ident($1)) AND a.attnum > 0
+	    AND NOT a.attisdropped;
 	SELECT NOT EXISTS (SELECT a.attname, a.atttypid FROM pg_attribute a
 	    WHERE a.attrelid = 'bgp.route_event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 	    EXCEPT
-	    SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = to_regclass('bgp.' || quote_ident($1))) INTO same;
+	    SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = to_regclass('bgp.' || quote_ident($1)))
+	    INTO same;
 	IF to_regclass('bgp.' || quote_ident(leaf)) IS NULL AND same THEN
 		EXECUTE format('ALTER TABLE bgp.%I DROP CONSTRAINT IF EXISTS is_of_leaf, ADD CONSTRAINT is_of_leaf
 		    CHECK (peer_id = %s AND ts >= %L AND ts < %L)', $1, $2, bgp.day_start($3), bgp.day_start($3 + 1));
@@ -219,7 +226,8 @@ BEGIN
 	ELSE
 		PERFORM bgp.ensure_partition($2, $3);
 	END IF;
-	EXECUTE format(CASE WHEN $4 THEN 'INSERT INTO bgp.%1$I (%2$s) SELECT %2$s FROM bgp.%3$I EXCEPT ALL SELECT %2$s FROM bgp.%1$I'
+	EXECUTE format(CASE WHEN $4 THEN 'INSERT INTO bgp.%1$I (%2$s) SELECT %2$s FROM bgp.%3$I EXCEPT ALL SELECT %2$s'
+	    ' FROM bgp.%1$I'
 	    ELSE 'INSERT INTO bgp.%1$I (%2$s) SELECT %2$s FROM bgp.%3$I' END, leaf, columns, $1);
 	GET DIAGNOSTICS added = ROW_COUNT;
 	EXECUTE format('DROP TABLE bgp.%I', $1);
@@ -252,7 +260,8 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oi
 WHERE (i.inhparent = 'bgp.route_event'::regclass AND c.relname ~ '^route_event_\d+$'
 	AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = c.oid))
    OR (i.inhparent = 'bgp.rib_entry'::regclass AND c.relname ~ '^rib_entry_\d+$'
-	AND NOT EXISTS (SELECT FROM pg_inherits l WHERE l.inhparent = to_regclass('bgp.' || replace(c.relname, 'rib_entry', 'route_event')))
+	AND NOT EXISTS (SELECT FROM pg_inherits l
+	    WHERE l.inhparent = to_regclass('bgp.' || replace(c.relname, 'rib_entry', 'route_event')))
 	AND NOT EXISTS (SELECT FROM bgp.rib_entry e WHERE e.peer_id = (regexp_match(c.relname, '\d+$'))[1]::int));
 COMMENT ON VIEW bgp.empty_peer IS 'empty partitions of peers of which the log has no day';
 GRANT SELECT ON bgp.empty_peer TO exabgp_pg_reader;
@@ -287,7 +296,8 @@ RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	today	timestamp := (now() AT TIME ZONE 'UTC')::date;
 	general	timestamptz := (today - make_interval(days => $1)) AT TIME ZONE 'UTC';
-	longest	timestamptz := (today - make_interval(days => greatest($1, (SELECT max(k) FROM unnest($3) k)))) AT TIME ZONE 'UTC';
+	longest	timestamptz := (today - make_interval(days => greatest($1, (SELECT max(k) FROM unnest($3) k)))) AT TIME
+	    ZONE 'UTC';
 	gone	bigint;
 	n	bigint;
 BEGIN
@@ -333,11 +343,13 @@ BEGIN
 	RETURN QUERY
 	SELECT l.day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
 	    LATERAL (SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day) l
-	WHERE i.inhparent = 'bgp.rib_base'::regclass AND c.relname ~ '^rib_base_\d{8}$' AND l.day < (now() AT TIME ZONE 'UTC')::date
+	WHERE i.inhparent = 'bgp.rib_base'::regclass AND c.relname ~ '^rib_base_\d{8}$'
+	    AND l.day < (now() AT TIME ZONE 'UTC')::date
 	  AND NOT EXISTS (SELECT FROM bgp.rib_base_day d WHERE d.day = l.day);
 END
 $$;
-COMMENT ON FUNCTION bgp.forget_bases() IS 'forgets base states before the days that are kept; the days whose partition can go';
+COMMENT ON FUNCTION bgp.forget_bases() IS
+    'forgets base states before the days that are kept; the days whose partition can go';
 
 -- bgp.drop_base: drops the partition of bgp.rib_base of a day of which no peer has a base.  NULL
 -- if it did or there is none, else why it could not now.
@@ -373,19 +385,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' 
 		    (SELECT p.collector FROM bgp.peer p WHERE p.peer_id = $2) AS collector
 	), section (n, name, relation, condition) AS (
 		SELECT 1, 'route_event', to_regclass('bgp.' || quote_ident($1)), 'true'
-		UNION ALL SELECT 2, 'session_log', 'bgp.session_log'::regclass, format('peer_id = %s AND %s', $2, w.condition) FROM whole_day w
+		UNION ALL SELECT 2, 'session_log', 'bgp.session_log'::regclass,
+		    format('peer_id = %s AND %s', $2, w.condition) FROM whole_day w
 		UNION ALL SELECT 3, 'collector_log', 'bgp.session_log'::regclass,
 		    format('peer_id IS NULL AND collector = %L AND %s', w.collector, w.condition) FROM whole_day w
 		-- when the state was uncertain, as far as that is of this day
-		UNION ALL SELECT 4, 'peer_stale', 'bgp.peer_stale'::regclass, format('peer_id = %s AND from_ts < %L AND coalesce(to_ts > %L, true)',
+		UNION ALL SELECT 4, 'peer_stale', 'bgp.peer_stale'::regclass,
+		    format('peer_id = %s AND from_ts < %L AND coalesce(to_ts > %L, true)',
 		    $2, bgp.day_start($3 + 1), bgp.day_start($3))
 		UNION ALL SELECT 5, 'rib_base', 'bgp.rib_base'::regclass, format('peer_id = %s AND day = %L', $2, $3)
 		WHERE bgp.rib_base_find($2, bgp.day_start($3)) = $3
 	), described AS (
-		SELECT s.*, jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns,
-		    string_agg(CASE WHEN s.name = 'peer_stale' AND a.attname = 'to_ts' THEN format('least(to_ts, %L)', bgp.day_start($3 + 1))
+		SELECT s.*, jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod))
+		    ORDER BY a.attnum) AS columns, string_agg(CASE WHEN s.name = 'peer_stale' AND a.attname = 'to_ts'
+		    THEN format('least(to_ts, %L)', bgp.day_start($3 + 1))
 			ELSE quote_ident(a.attname) END, ', ' ORDER BY a.attnum) AS list
-		FROM section s JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'peer_id'
+		FROM section s JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+		    AND a.attname <> 'peer_id'
 		GROUP BY s.n, s.name, s.relation, s.condition
 	)
 	SELECT d.n, d.name, d.columns, format('SELECT %s FROM %s WHERE %s', d.list, d.relation, d.condition)
@@ -434,9 +450,11 @@ BEGIN
 	SELECT string_agg(c->>0, ', ') INTO unknown
 	FROM jsonb_array_elements($1->'sections') s, jsonb_array_elements(s->'columns') c
 	WHERE s->>'name' = 'route_event' AND NOT EXISTS (SELECT FROM pg_attribute a
-	    WHERE a.attrelid = 'bgp.route_event'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = c->>0);
+	    WHERE a.attrelid = 'bgp.route_event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+	    AND a.attname = c->>0);
 	IF unknown IS NOT NULL THEN
-		RAISE EXCEPTION 'the archive was made with schema version %, this database has version %: there is no column %',
+		RAISE EXCEPTION 'the archive was made with schema version %,'
+		    ' this database has version %: there is no column %',
 		    $1->>'schema_version', (SELECT max(v.version) FROM bgp.schema_version v), unknown;
 	END IF;
 	SELECT max(q.peer_id) INTO last_id FROM bgp.peer q;
@@ -477,16 +495,19 @@ BEGIN
 			CONTINUE;
 		END IF;
 		source := CASE s.name WHEN 'collector_log' THEN 'bgp.session_log'
-		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'peer_stale' THEN 'bgp.peer_stale' WHEN 'rib_base' THEN 'bgp.rib_base' END;
+		    WHEN 'session_log' THEN 'bgp.session_log' WHEN 'peer_stale' THEN 'bgp.peer_stale' WHEN 'rib_base'
+		    THEN 'bgp.rib_base' END;
 		IF source IS NULL OR EXISTS (SELECT unnest(s.names)
-		    EXCEPT SELECT a.attname FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped) THEN
+		    EXCEPT SELECT a.attname FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0
+		    AND NOT a.attisdropped) THEN
 			-- of another schema version: to be read, and forgotten
 			RETURN NEXT format('CREATE TEMP TABLE %I (%s) ON COMMIT DROP;', 'restored_unknown_' || s.name,
 			    (SELECT string_agg('c' || n || ' text', ', ') FROM generate_series(1, s.width) n));
 			RETURN NEXT format('\copy pg_temp.%I FROM pstdin', 'restored_unknown_' || s.name);
 		ELSIF s.name = 'rib_base' THEN
 			-- text, since its type may have been another
-			RETURN NEXT format('CREATE TEMP TABLE restored_rib_base (%s text) ON COMMIT DROP;', replace(s.columns, ',', ' text,'));
+			RETURN NEXT format('CREATE TEMP TABLE restored_rib_base (%s text) ON COMMIT DROP;',
+			    replace(s.columns, ',', ' text,'));
 			RETURN NEXT '\copy pg_temp.restored_rib_base FROM pstdin';
 		ELSE
 			RETURN NEXT format('CREATE TEMP TABLE %I ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA;',
@@ -534,7 +555,8 @@ BEGIN
 	DELETE FROM bgp.rib_base b WHERE b.peer_id = $1 AND b.day = $2;
 	DELETE FROM bgp.rib_base_day b WHERE b.peer_id = $1 AND b.day = $2;
 	EXECUTE format('WITH w AS (INSERT INTO bgp.rib_base (day, peer_id, first_prefix, last_prefix, routes)
-	    SELECT day::date, %s, first_prefix::cidr, last_prefix::cidr, routes::bgp.rib_base_route[] FROM pg_temp.restored_rib_base
+	    SELECT day::date, %s, first_prefix::cidr, last_prefix::cidr, routes::bgp.rib_base_route[]
+	    FROM pg_temp.restored_rib_base
 	    RETURNING cardinality(routes) AS n) SELECT coalesce(sum(n), 0) FROM w', $1) INTO n;
 	INSERT INTO bgp.rib_base_day (peer_id, day, seen, routes) VALUES ($1, $2, pg_current_snapshot(), n);
 EXCEPTION WHEN data_exception OR datatype_mismatch OR undefined_column OR cannot_coerce THEN
@@ -561,9 +583,12 @@ DECLARE
 	condition text;
 BEGIN
 	-- what was read is what the archive says it holds
-	FOR s IN SELECT x->>'name' AS name, (x->>'rows')::bigint AS rows FROM jsonb_array_elements($1->'sections') x LOOP
-		EXECUTE format('SELECT count(*) FROM %s', CASE WHEN s.name = 'route_event' THEN format('bgp.%I', restored)
-		    ELSE format('pg_temp.%I', coalesce(to_regclass('pg_temp.' || quote_ident('restored_' || s.name))::text,
+	FOR s IN SELECT x->>'name' AS name, (x->>'rows')::bigint AS rows
+	    FROM jsonb_array_elements($1->'sections') x LOOP
+		EXECUTE format('SELECT count(*) FROM %s', CASE WHEN s.name = 'route_event'
+		    THEN format('bgp.%I', restored)
+		    ELSE format('pg_temp.%I',
+		    coalesce(to_regclass('pg_temp.' || quote_ident('restored_' || s.name))::text,
 			'restored_unknown_' || s.name)) END) INTO n;
 		IF n IS DISTINCT FROM s.rows THEN
 			RAISE EXCEPTION 'the archive says that it has % rows of %, but there are %', s.rows, s.name, n;
@@ -575,10 +600,11 @@ BEGIN
 		EXECUTE format('SELECT EXISTS (SELECT FROM bgp.%I)', leaf) INTO there;
 	END IF;
 	IF there AND NOT $3 THEN
-		EXECUTE format('SELECT EXISTS (TABLE bgp.%1$I EXCEPT ALL TABLE bgp.%2$I) OR EXISTS (TABLE bgp.%2$I EXCEPT ALL TABLE bgp.%1$I)',
-		    leaf, restored) INTO differs;
+		EXECUTE format('SELECT EXISTS (TABLE bgp.%1$I EXCEPT ALL TABLE bgp.%2$I)'
+		    ' OR EXISTS (TABLE bgp.%2$I EXCEPT ALL TABLE bgp.%1$I)', leaf, restored) INTO differs;
 		IF differs THEN
-			RAISE EXCEPTION 'bgp.% has other rows than the archive: they would be mixed (--add does that)', leaf;
+			RAISE EXCEPTION 'bgp.% has other rows than the archive: they would be mixed (--add does that)',
+			    leaf;
 		END IF;
 	END IF;
 	condition := format('ts >= %L AND ts < %L', bgp.day_start(day), bgp.day_start(day + 1));
@@ -602,10 +628,12 @@ END
 $$;
 COMMENT ON FUNCTION bgp.restore_finish(jsonb, int, boolean) IS 'puts the rows of an archive into the log';
 
-REVOKE ALL ON FUNCTION bgp.retention_days(int, inet[], int[]), bgp.retention_plan(int, inet[], int[], bigint), bgp.log_bytes(),
-    bgp.lock_holders(), bgp.lock_for_retention(text[], text[]), bgp.detach_statements(int, date), bgp.retire(int, date, text[]),
+REVOKE ALL ON FUNCTION bgp.retention_days(int, inet[], int[]), bgp.retention_plan(int, inet[], int[], bigint),
+    bgp.log_bytes(), bgp.lock_holders(), bgp.lock_for_retention(text[], text[]), bgp.detach_statements(int, date),
+    bgp.retire(int, date, text[]),
     bgp.attach_as_leaf(text, int, date, boolean), bgp.unretire(int, date), bgp.drop_empty(text, text[]),
     bgp.rib_base_leaf(date), bgp.forget_bases(), bgp.drop_base(date, text[]), bgp.restore_base(int, date),
-    bgp.forget_sessions(int, inet[], int[], int), bgp.archive_sections(text, int, date), bgp.archive_head(text, int, date),
+    bgp.forget_sessions(int, inet[], int[], int), bgp.archive_sections(text, int, date),
+    bgp.archive_head(text, int, date),
     bgp.restore_peer(jsonb), bgp.restore_script(jsonb, int), bgp.restore_rows(text, regclass, text, int),
     bgp.restore_finish(jsonb, int, boolean) FROM PUBLIC;

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS hunt.data_source (
 	added		bigint,
 	removed		bigint
 );
-COMMENT ON TABLE hunt.data_source IS 'each table of reference data that was filled: when, with how many rows, from where; see hunt.data_status';
+COMMENT ON TABLE hunt.data_source IS
+    'each table of reference data that was filled: when, with how many rows, from where; see hunt.data_status';
 COMMENT ON COLUMN hunt.data_source.name IS 'the table, without its schema';
 COMMENT ON COLUMN hunt.data_source.source IS 'file, RTR server or document it came from';
 COMMENT ON COLUMN hunt.data_source.data_time IS 'when the data was made, by its own account';
@@ -51,7 +52,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	FROM hunt.vrp v WHERE v.prefix >>= $1
 $$;
 COMMENT ON FUNCTION hunt.rpki(cidr, bigint) IS
-    'RFC 6811: valid, invalid-asn, invalid-length (an ASN matches, but no max_length), not-found; NULL without any VRPs. AS0 and a NULL origin match no VRP';
+    'RFC 6811: valid, invalid-asn, invalid-length (an ASN matches, but no max_length), not-found; NULL without any VRPs.
+AS0 and a NULL origin match no VRP';
 
 -- --- bogons ------------------------------------------------------------------------------
 
@@ -61,7 +63,9 @@ CREATE TABLE IF NOT EXISTS hunt.bogon_prefix_list (
 	source		text,
 	since		date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date
 );
-COMMENT ON TABLE hunt.bogon_prefix_list IS 'address space that does not belong into the global table, more specifics included; add and delete as you like, upgrades keep it';
+COMMENT ON TABLE hunt.bogon_prefix_list IS
+    'address space that does not belong into the global table, more specifics included; add and delete as you like,
+upgrades keep it';
 COMMENT ON COLUMN hunt.bogon_prefix_list.since IS 'day of the document, or when the row was added';
 
 CREATE TABLE IF NOT EXISTS hunt.bogon_asn_list (
@@ -70,7 +74,8 @@ CREATE TABLE IF NOT EXISTS hunt.bogon_asn_list (
 	source		text,
 	since		date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date
 );
-COMMENT ON TABLE hunt.bogon_asn_list IS 'AS numbers that do not belong into a global AS path; add and delete as you like, upgrades keep it';
+COMMENT ON TABLE hunt.bogon_asn_list IS
+    'AS numbers that do not belong into a global AS path; add and delete as you like, upgrades keep it';
 COMMENT ON COLUMN hunt.bogon_asn_list.since IS 'day of the document, or when the row was added';
 
 -- --- AS relationships, names, tier-1 networks ---------------------------------------------
@@ -84,7 +89,8 @@ CREATE TABLE IF NOT EXISTS hunt.as_relationship (
 	CHECK (CASE relationship WHEN 'p2p' THEN asn1 < asn2 ELSE asn1 <> asn2 END)
 );
 CREATE INDEX IF NOT EXISTS as_relationship_asn2 ON hunt.as_relationship (asn2, asn1);
-COMMENT ON TABLE hunt.as_relationship IS 'how ASes do business: p2c, asn1 is the provider of asn2; p2p, peers, the lower ASN first';
+COMMENT ON TABLE hunt.as_relationship IS
+    'how ASes do business: p2c, asn1 is the provider of asn2; p2p, peers, the lower ASN first';
 
 CREATE TABLE IF NOT EXISTS hunt.as_name (
 	asn		bigint PRIMARY KEY CHECK (asn BETWEEN 0 AND 4294967295),
@@ -97,7 +103,9 @@ CREATE TABLE IF NOT EXISTS hunt.tier1 (
 	asn		bigint PRIMARY KEY CHECK (asn BETWEEN 0 AND 4294967295),
 	name		text
 );
-COMMENT ON TABLE hunt.tier1 IS 'networks that buy transit from nobody; edit as you like, but a file of AS relationships with a line of the inferred clique replaces it, unless exabgp-pg-as-data has --keep-tier1';
+COMMENT ON TABLE hunt.tier1 IS
+    'networks that buy transit from nobody; edit as you like, but a file of AS relationships with a line of the inferred
+clique replaces it, unless exabgp-pg-as-data has --keep-tier1';
 
 -- What b is in the eyes of a; one row at most, since a pair stands there once.
 CREATE OR REPLACE FUNCTION hunt.relationship(a bigint, b bigint) RETURNS text
@@ -106,7 +114,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	FROM hunt.as_relationship r
 	WHERE (r.asn1 = $1 AND r.asn2 = $2) OR (r.asn1 = $2 AND r.asn2 = $1)
 $$;
-COMMENT ON FUNCTION hunt.relationship(bigint, bigint) IS 'what b is to a: customer, provider, peer; NULL when not known';
+COMMENT ON FUNCTION hunt.relationship(bigint, bigint) IS
+    'what b is to a: customer, provider, peer; NULL when not known';
 
 -- --- what is shipped -------------------------------------------------------------------------
 
@@ -179,7 +188,8 @@ BEGIN
 		    ('fec0::/10', 'site local, deprecated', 'RFC 3879', '2004-09-01'),
 		    ('ff00::/8', 'multicast', 'RFC 4291', '2006-02-01');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'bogon_prefix_list', count(*), 'shipped: IANA special-purpose address registries of 2025-10-09, IPv6 address space of 2025-10-23',
+		SELECT 'bogon_prefix_list', count(*),
+		    'shipped: IANA special-purpose address registries of 2025-10-09, IPv6 address space of 2025-10-23',
 		    '2026-09-28 00:00:00+00'
 		FROM hunt.bogon_prefix_list;
 	END IF;
@@ -198,7 +208,8 @@ BEGIN
 		    ('[4200000000,4294967294]', 'private use', 'RFC 6996', '2013-07-01'),
 		    ('[4294967295,4294967295]', 'last 32-bit ASN', 'RFC 7300', '2014-07-01');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'bogon_asn_list', count(*), 'shipped: IANA registries of AS numbers and special-purpose AS numbers', '2026-09-28 00:00:00+00'
+		SELECT 'bogon_asn_list', count(*),
+		    'shipped: IANA registries of AS numbers and special-purpose AS numbers', '2026-09-28 00:00:00+00'
 		FROM hunt.bogon_asn_list;
 	END IF;
 	IF NOT EXISTS (SELECT FROM hunt.data_source WHERE name = 'tier1') THEN
@@ -209,11 +220,14 @@ BEGIN
 		-- not Hurricane Electric (6939), which is said to be one for IPv6 only.
 		INSERT INTO hunt.tier1 (asn, name) VALUES
 		    (174, 'Cogent'), (209, 'Lumen, formerly Qwest'), (286, 'GTT, formerly KPN'), (701, 'Verizon'),
-		    (1239, 'Cogent, formerly Sprint'), (1299, 'Arelion'), (2828, 'Verizon, formerly XO'), (2914, 'NTT'), (3257, 'GTT'),
-		    (3320, 'Deutsche Telekom'), (3356, 'Lumen'), (3491, 'PCCW'), (5511, 'Orange'), (6453, 'Tata'), (6461, 'Zayo'),
+		    (1239, 'Cogent, formerly Sprint'), (1299, 'Arelion'), (2828, 'Verizon, formerly XO'), (2914, 'NTT'),
+		    (3257, 'GTT'),
+		    (3320, 'Deutsche Telekom'), (3356, 'Lumen'), (3491, 'PCCW'), (5511, 'Orange'), (6453, 'Tata'),
+		    (6461, 'Zayo'),
 		    (6762, 'Sparkle'), (6830, 'Liberty Global'), (7018, 'AT&T'), (12956, 'Telxius');
 		INSERT INTO hunt.data_source (name, rows, source, data_time)
-		SELECT 'tier1', count(*), 'shipped: clique of CAIDA, list of jwbensley/Tier-1-Analysis', '2026-04-24 00:00:00+00' FROM hunt.tier1;
+		SELECT 'tier1', count(*), 'shipped: clique of CAIDA, list of jwbensley/Tier-1-Analysis',
+		    '2026-04-24 00:00:00+00' FROM hunt.tier1;
 	END IF;
 END
 $$;
@@ -242,9 +256,11 @@ BEGIN
 	IF total = 0 AND NOT allow_empty THEN
 		RAISE EXCEPTION 'hunt.%: refusing to load nothing', $1 USING ERRCODE = 'data_exception';
 	ELSIF total > 0 AND before >= 1000 AND total < before / 2 AND NOT allow_shrink THEN
-		RAISE EXCEPTION 'hunt.%: refusing to replace % rows with only %', $1, before, total USING ERRCODE = 'data_exception';
+		RAISE EXCEPTION 'hunt.%: refusing to replace % rows with only %', $1, before,
+		    total USING ERRCODE = 'data_exception';
 	END IF;
-	EXECUTE format('DELETE FROM hunt.%1$I WHERE (%2$s) IN (SELECT %2$s FROM (TABLE hunt.%1$I EXCEPT TABLE pg_temp.%1$I) g)', $1, key);
+	EXECUTE format('DELETE FROM hunt.%1$I WHERE (%2$s) IN (SELECT %2$s'
+	    ' FROM (TABLE hunt.%1$I EXCEPT TABLE pg_temp.%1$I) g)', $1, key);
 	GET DIAGNOSTICS removed = ROW_COUNT;
 	-- (in order: indexes take that several times as fast)
 	EXECUTE format('INSERT INTO hunt.%1$I (TABLE pg_temp.%1$I EXCEPT TABLE hunt.%1$I) ORDER BY 1, 2', $1);
@@ -253,18 +269,21 @@ BEGIN
 	INSERT INTO hunt.data_source AS d (name, loaded_at, rows, source, data_time, added, removed)
 	VALUES ($1, clock_timestamp(), total, $2, $3, added, removed)
 	ON CONFLICT ON CONSTRAINT data_source_pkey DO UPDATE SET loaded_at = excluded.loaded_at, rows = excluded.rows,
-	    source = excluded.source, data_time = excluded.data_time, added = excluded.added, removed = excluded.removed;
+	    source = excluded.source, data_time = excluded.data_time, added = excluded.added,
+	    removed = excluded.removed;
 END
 $$;
 COMMENT ON FUNCTION hunt.data_replace(text, text, timestamptz, boolean, boolean) IS
-    'replaces hunt.NAME as a whole with the rows of the temporary table NAME: what exabgp-pg-vrps and exabgp-pg-as-data call';
+    'replaces hunt.NAME as a whole with the rows of the temporary table NAME: what exabgp-pg-vrps and exabgp-pg-as-data
+call';
 
 CREATE OR REPLACE VIEW hunt.data_status AS
 SELECT t.name, t.what, CASE
     WHEN d.name IS NULL OR n.rows = 0 THEN 'none'
     WHEN coalesce(d.data_time, d.loaded_at) < now() - t.good_for THEN 'old'
     ELSE 'ok' END AS state,
-    coalesce(n.rows, 0) AS rows, d.loaded_at, now() - d.loaded_at AS age, d.source, d.data_time, now() - d.data_time AS data_age
+    coalesce(n.rows, 0) AS rows, d.loaded_at, now() - d.loaded_at AS age, d.source, d.data_time,
+    now() - d.data_time AS data_age
 FROM (VALUES
     (1, 'vrp', 'VRPs of the RPKI: exabgp-pg-vrps', interval '1 day'),
     (2, 'as_relationship', 'AS relationships: exabgp-pg-as-data --relationships', interval '3 months'),
@@ -281,7 +300,9 @@ CROSS JOIN LATERAL (SELECT CASE t.name
     ELSE d.rows END) AS n (rows)
 ORDER BY t.n;
 COMMENT ON VIEW hunt.data_status IS 'the data that hunts need: what is there, since when, how old';
-COMMENT ON COLUMN hunt.data_status.state IS 'none, ok, or old: VRPs after a day, AS relationships and names after 3 months, what is shipped after a year, by data_time where it is known';
+COMMENT ON COLUMN hunt.data_status.state IS
+    'none, ok, or old: VRPs after a day, AS relationships and names after 3 months, what is shipped after a year, by
+data_time where it is known';
 COMMENT ON COLUMN hunt.data_status.age IS 'since it was loaded';
 COMMENT ON COLUMN hunt.data_status.data_age IS 'since it was made, where the source tells';
 

@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS hunt.rule_prefix (
 );
 CREATE INDEX IF NOT EXISTS rule_prefix_prefix ON hunt.rule_prefix (prefix, version);
 CREATE INDEX IF NOT EXISTS rule_prefix_version ON hunt.rule_prefix (version);
-COMMENT ON TABLE hunt.rule_prefix IS 'configured prefixes: every prefix of min_len to max_len bits within prefix (RFC 2622 section 2)';
+COMMENT ON TABLE hunt.rule_prefix IS
+    'configured prefixes: every prefix of min_len to max_len bits within prefix (RFC 2622 section 2)';
 
 CREATE TABLE IF NOT EXISTS hunt.autoignore_prefix (
 	version		int NOT NULL,
@@ -55,7 +56,8 @@ CREATE TABLE IF NOT EXISTS hunt.autoignore_prefix (
 	quiet		interval NOT NULL
 );
 CREATE INDEX IF NOT EXISTS autoignore_prefix_prefix ON hunt.autoignore_prefix (prefix, version);
-COMMENT ON TABLE hunt.autoignore_prefix IS 'prefixes whose findings are ignored when few see them and they have been quiet for a time';
+COMMENT ON TABLE hunt.autoignore_prefix IS
+    'prefixes whose findings are ignored when few see them and they have been quiet for a time';
 
 -- --- findings ----------------------------------------------------------------------------
 
@@ -68,7 +70,8 @@ CREATE TABLE IF NOT EXISTS hunt.finding_row (
 	prefix			cidr NOT NULL,
 	configured_prefix	cidr,
 	hijacker_asn		bigint,
-	state			text NOT NULL CHECK (state IN ('candidate', 'ongoing', 'dormant', 'withdrawn', 'outdated', 'resolved', 'ignored')),
+	state			text NOT NULL CHECK (state IN ('candidate', 'ongoing', 'dormant', 'withdrawn',
+	    'outdated', 'resolved', 'ignored')),
 	first_seen		timestamptz NOT NULL,
 	last_seen		timestamptz NOT NULL,
 	ended_at		timestamptz,
@@ -93,27 +96,39 @@ CREATE UNIQUE INDEX IF NOT EXISTS finding_row_open ON hunt.finding_row (hunt, pr
 CREATE INDEX IF NOT EXISTS finding_row_prefix ON hunt.finding_row (prefix);
 CREATE INDEX IF NOT EXISTS finding_row_first_seen ON hunt.finding_row (first_seen);
 COMMENT ON TABLE hunt.finding_row IS 'findings and what is kept to go on with them; query hunt.finding instead';
-COMMENT ON COLUMN hunt.finding_row.last_event IS 'time of the latest event that changed it: older ones to come make it be read again from the log';
+COMMENT ON COLUMN hunt.finding_row.last_event IS
+    'time of the latest event that changed it: older ones to come make it be read again from the log';
 COMMENT ON COLUMN hunt.finding_row.sighted_at IS 'when, by the clock, last_seen last changed';
-COMMENT ON COLUMN hunt.finding_row.auto_ignored IS 'ignored by autoignore: the next announcement that shows it makes it ongoing again';
+COMMENT ON COLUMN hunt.finding_row.auto_ignored IS
+    'ignored by autoignore: the next announcement that shows it makes it ongoing again';
 
 CREATE OR REPLACE VIEW hunt.finding AS
-SELECT finding_id, hunt, type, prefix, configured_prefix, hijacker_asn, state, first_seen, last_seen, ended_at, detected_at,
-    peers_seen, peers_withdrawn, asns_infected, community_annotation, rpki_status, config_version, acknowledged, note, evidence
+SELECT finding_id, hunt, type, prefix, configured_prefix, hijacker_asn, state, first_seen, last_seen, ended_at,
+    detected_at,
+    peers_seen, peers_withdrawn, asns_infected, community_annotation, rpki_status, config_version, acknowledged, note,
+    evidence
 FROM hunt.finding_row WHERE state <> 'candidate';
-COMMENT ON VIEW hunt.finding IS 'what the rules found; open: ongoing, dormant, or ignored and not gone yet (ended_at NULL)';
+COMMENT ON VIEW hunt.finding IS
+    'what the rules found; open: ongoing, dormant, or ignored and not gone yet (ended_at NULL)';
 COMMENT ON COLUMN hunt.finding.hunt IS 'hijack';
-COMMENT ON COLUMN hunt.finding.type IS 'prefix|path|data plane|policy: E exact, S sub-prefix, Q squatting | 0 origin, 1 first neighbour, P prepends not allowed, - | - | L no-export route seen more than one hop beyond the neighbour, -';
+COMMENT ON COLUMN hunt.finding.type IS
+    'prefix|path|data plane|policy: E exact, S sub-prefix, Q squatting | 0 origin, 1 first neighbour, P prepends not
+allowed, - | - | L no-export route seen more than one hop beyond the neighbour, -';
 COMMENT ON COLUMN hunt.finding.configured_prefix IS 'longest configured prefix that covers it';
 COMMENT ON COLUMN hunt.finding.hijacker_asn IS 'who is at fault as far as the path tells; NULL: unknown';
-COMMENT ON COLUMN hunt.finding.state IS 'ongoing; dormant: nothing new for dormant_after; withdrawn: most peers no longer have it; outdated: none under the rules loaded since; resolved, ignored: the operator''s, ignored also by autoignore';
+COMMENT ON COLUMN hunt.finding.state IS
+    'ongoing; dormant: nothing new for dormant_after; withdrawn: most peers no longer have it; outdated: none under the
+rules loaded since; resolved, ignored: the operator''s, ignored also by autoignore';
 COMMENT ON COLUMN hunt.finding.last_seen IS 'latest announcement that shows it';
 COMMENT ON COLUMN hunt.finding.ended_at IS 'when it was withdrawn, outdated or resolved';
-COMMENT ON COLUMN hunt.finding.detected_at IS 'when, by the clock, it was found; in hunt.replay the time of the update that gave it';
+COMMENT ON COLUMN hunt.finding.detected_at IS
+    'when, by the clock, it was found; in hunt.replay the time of the update that gave it';
 COMMENT ON COLUMN hunt.finding.peers_seen IS 'ASNs of the peers that announced it to us';
 COMMENT ON COLUMN hunt.finding.peers_withdrawn IS 'those that no longer do';
 COMMENT ON COLUMN hunt.finding.asns_infected IS 'ASNs on the paths on this side of the one at fault';
-COMMENT ON COLUMN hunt.finding.evidence IS 'updates, oldest first, 100 at most (the first and the last 50): kind announce shows it; withdraw, replaced, session-down, not-refreshed: how a peer lost it';
+COMMENT ON COLUMN hunt.finding.evidence IS
+    'updates, oldest first, 100 at most (the first and the last 50): kind announce shows it; withdraw, replaced,
+session-down, not-refreshed: how a peer lost it';
 
 CREATE TABLE IF NOT EXISTS hunt.finding_peer (
 	finding_id	bigint NOT NULL,
@@ -131,7 +146,9 @@ CREATE TABLE IF NOT EXISTS hunt.finding_peer (
 CREATE INDEX IF NOT EXISTS finding_peer_peer ON hunt.finding_peer (peer_id, finding_id);
 COMMENT ON TABLE hunt.finding_peer IS 'the peers that show a finding, and how each lost it';
 COMMENT ON COLUMN hunt.finding_peer.path_id IS 'ADD-PATH identifier, -1: none';
-COMMENT ON COLUMN hunt.finding_peer.ended_by IS 'withdraw; replaced by a route that does not show it; session-down; not-refreshed: not sent again in a route refresh; rules: no longer a finding under rules loaded since';
+COMMENT ON COLUMN hunt.finding_peer.ended_by IS
+    'withdraw; replaced by a route that does not show it; session-down; not-refreshed: not sent again in a route
+refresh; rules: no longer a finding under rules loaded since';
 COMMENT ON COLUMN hunt.finding_peer.path IS 'of the last announcement that shows it, as as_path and communities';
 
 -- What happened to findings, in the order of commits: written under one lock.
@@ -144,8 +161,12 @@ CREATE TABLE IF NOT EXISTS hunt.finding_change (
 	changed_by	text NOT NULL DEFAULT session_user
 );
 CREATE INDEX IF NOT EXISTS finding_change_finding ON hunt.finding_change (finding_id);
-COMMENT ON TABLE hunt.finding_change IS 'every change of a finding, one for each NOTIFY exabgp_pg_finding; change_id grows in the order of commits';
-COMMENT ON COLUMN hunt.finding_change.change IS 'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules (still one under new rules), merged (with one before: late events show that it never ended), retracted (late events show that too few peers saw it at a time)';
+COMMENT ON TABLE hunt.finding_change IS
+    'every change of a finding, one for each NOTIFY exabgp_pg_finding; change_id grows in the order of commits';
+COMMENT ON COLUMN hunt.finding_change.change IS
+    'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules
+(still one under new rules), merged (with one before: late events show that it never ended), retracted (late events show
+that too few peers saw it at a time)';
 
 CREATE TABLE IF NOT EXISTS hunt.scan_state (
 	one		boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -206,7 +227,8 @@ CREATE OR REPLACE FUNCTION hunt.prefix_range(spec text,
     OUT prefix cidr, OUT min_len int, OUT max_len int, OUT problem text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	m	text[] := regexp_match(spec, '^([0-9A-Fa-f.:]+/[0-9]{1,3})(?:\^([-+]|([0-9]{1,3})(?:-([0-9]{1,3}))?))?$');
+	m	text[] := regexp_match(spec,
+	    '^([0-9A-Fa-f.:]+/[0-9]{1,3})(?:\^([-+]|([0-9]{1,3})(?:-([0-9]{1,3}))?))?$');
 	len	int;
 	longest	int;
 BEGIN
@@ -227,7 +249,8 @@ BEGIN
 	len := masklen(prefix);
 	longest := CASE family(prefix) WHEN 4 THEN 32 ELSE 128 END;
 	min_len := CASE WHEN m[2] IS NULL OR m[2] = '+' THEN len WHEN m[2] = '-' THEN len + 1 ELSE m[3]::int END;
-	max_len := CASE WHEN m[2] IS NULL THEN len WHEN m[2] IN ('-', '+') THEN longest ELSE coalesce(m[4], m[3])::int END;
+	max_len := CASE WHEN m[2] IS NULL THEN len WHEN m[2] IN ('-', '+') THEN longest
+	    ELSE coalesce(m[4], m[3])::int END;
 	IF m[2] = '-' AND min_len > longest THEN
 		problem := 'no prefix is more specific than this';
 	ELSIF min_len > max_len THEN
@@ -250,7 +273,8 @@ COMMENT ON FUNCTION hunt.prefix_range(text) IS 'reads a prefix with an RFC 2622 
 CREATE OR REPLACE FUNCTION hunt.asn_set(list jsonb) RETURNS int8multirange
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN list = '"*"' OR list @> '["*"]' THEN NULL
-	ELSE coalesce((SELECT range_agg(CASE jsonb_typeof(v) WHEN 'array' THEN int8range((v ->> 0)::int8, (v ->> 1)::int8, '[]')
+	ELSE coalesce((SELECT range_agg(CASE jsonb_typeof(v) WHEN 'array'
+	    THEN int8range((v ->> 0)::int8, (v ->> 1)::int8, '[]')
 	    ELSE int8range((v #>> '{}')::int8, (v #>> '{}')::int8, '[]') END)
 	    FROM jsonb_array_elements(list) v), '{}') END
 $$;
@@ -263,7 +287,8 @@ $$;
 
 CREATE OR REPLACE FUNCTION hunt.json_is_int(value jsonb, low numeric, high numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN value::numeric % 1 = 0 AND value::numeric BETWEEN low AND high ELSE false END
+	SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN value::numeric % 1 = 0
+	    AND value::numeric BETWEEN low AND high ELSE false END
 $$;
 
 -- hunt.check_keys: members that are not known
@@ -283,7 +308,8 @@ BEGIN
 	ELSIF jsonb_typeof(list) <> 'array' OR list = '[]' THEN
 		RETURN QUERY SELECT 'not a list of at least one prefix', at;
 	ELSE
-		RETURN QUERY SELECT CASE WHEN jsonb_typeof(v) <> 'string' THEN 'not a string' ELSE r.problem END, format('%s[%s]', at, n - 1)
+		RETURN QUERY SELECT CASE WHEN jsonb_typeof(v) <> 'string' THEN 'not a string'
+		    ELSE r.problem END, format('%s[%s]', at, n - 1)
 		FROM jsonb_array_elements(list) WITH ORDINALITY AS l (v, n)
 		    LEFT JOIN LATERAL hunt.prefix_range(v #>> '{}') r ON jsonb_typeof(v) = 'string'
 		WHERE jsonb_typeof(v) <> 'string' OR r.problem IS NOT NULL;
@@ -303,12 +329,14 @@ BEGIN
 		RETURN;
 	END IF;
 	IF jsonb_typeof(list) <> 'array' THEN
-		RETURN QUERY SELECT CASE WHEN ranges THEN 'neither a list of ASNs and [from, to] ranges nor "*"' ELSE 'not a list of ASNs' END, at;
+		RETURN QUERY SELECT CASE WHEN ranges THEN 'neither a list of ASNs and [from, to] ranges nor "*"'
+		    ELSE 'not a list of ASNs' END, at;
 		RETURN;
 	END IF;
 	FOR v IN SELECT jsonb_array_elements(list) LOOP
 		n := n + 1;
-		CONTINUE WHEN hunt.json_is_int(v, 1, 4294967295) OR ranges AND v = '"*"' AND jsonb_array_length(list) = 1;
+		CONTINUE WHEN hunt.json_is_int(v, 1, 4294967295) OR ranges AND v = '"*"'
+		    AND jsonb_array_length(list) = 1;
 		path := format('%s[%s]', at, n);
 		IF NOT ranges THEN
 			problem := 'not an ASN from 1 to 4294967295';
@@ -316,7 +344,8 @@ BEGIN
 			problem := '"*" stands alone, or it means nothing';
 		ELSIF jsonb_typeof(v) <> 'array' THEN
 			problem := 'neither an ASN from 1 to 4294967295 nor a range [from, to]';
-		ELSIF jsonb_array_length(v) <> 2 OR NOT hunt.json_is_int(v -> 0, 1, 4294967295) OR NOT hunt.json_is_int(v -> 1, 1, 4294967295) THEN
+		ELSIF jsonb_array_length(v) <> 2 OR NOT hunt.json_is_int(v -> 0, 1, 4294967295)
+		    OR NOT hunt.json_is_int(v -> 1, 1, 4294967295) THEN
 			problem := 'not a range [from, to] of two ASNs';
 		ELSIF (v -> 0)::numeric > (v -> 1)::numeric THEN
 			problem := 'the range ends before it begins';
@@ -358,8 +387,11 @@ BEGIN
 		RETURN QUERY SELECT 'not a list', at;
 		RETURN;
 	END IF;
-	FOR a IN SELECT v, format('%s[%s]', at, n - 1) AS p FROM jsonb_array_elements(list) WITH ORDINALITY AS l (v, n) LOOP
-		IF jsonb_typeof(a.v) <> 'object' OR (SELECT count(*) FROM jsonb_object_keys(CASE jsonb_typeof(a.v) WHEN 'object' THEN a.v ELSE '{}' END)) <> 1 THEN
+	FOR a IN SELECT v, format('%s[%s]', at, n - 1) AS p
+	    FROM jsonb_array_elements(list) WITH ORDINALITY AS l (v, n) LOOP
+		IF jsonb_typeof(a.v) <> 'object'
+		    OR (SELECT count(*) FROM jsonb_object_keys(CASE jsonb_typeof(a.v) WHEN 'object' THEN a.v
+		    ELSE '{}' END)) <> 1 THEN
 			RETURN QUERY SELECT 'not an object with one member, the annotation', a.p;
 			CONTINUE WHEN jsonb_typeof(a.v) <> 'object';
 		END IF;
@@ -373,15 +405,21 @@ BEGIN
 			RETURN QUERY SELECT 'not an object with the members in, out', format('%s[%s]', c.p, n - 1)
 			FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n) WHERE jsonb_typeof(v) <> 'object';
 			RETURN QUERY SELECT k.* FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n),
-			    hunt.check_keys(v, '{in,out}', format('%s[%s]', c.p, n - 1)) k WHERE jsonb_typeof(v) = 'object';
+			    hunt.check_keys(v, '{in,out}', format('%s[%s]', c.p, n - 1)) k
+			    WHERE jsonb_typeof(v) = 'object';
 			RETURN QUERY SELECT 'not a list of communities', hunt.json_key(format('%s[%s]', c.p, n - 1), k)
-			FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n), jsonb_each(CASE jsonb_typeof(v) WHEN 'object' THEN v ELSE '{}' END) AS e (k, w)
+			FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n),
+			    jsonb_each(CASE jsonb_typeof(v) WHEN 'object' THEN v ELSE '{}' END) AS e (k, w)
 			WHERE k IN ('in', 'out') AND jsonb_typeof(w) <> 'array';
-			RETURN QUERY SELECT 'not a community such as "64500:1" or "64500:1:2"', format('%s[%s]', hunt.json_key(format('%s[%s]', c.p, n - 1), k), i - 1)
-			FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n), jsonb_each(CASE jsonb_typeof(v) WHEN 'object' THEN v ELSE '{}' END) AS e (k, w),
-			    jsonb_array_elements(CASE jsonb_typeof(w) WHEN 'array' THEN w ELSE '[]' END) WITH ORDINALITY AS m (x, i)
+			RETURN QUERY SELECT 'not a community such as "64500:1" or "64500:1:2"',
+			    format('%s[%s]', hunt.json_key(format('%s[%s]', c.p, n - 1), k), i - 1)
+			FROM jsonb_array_elements(c.v) WITH ORDINALITY AS l (v, n),
+			    jsonb_each(CASE jsonb_typeof(v) WHEN 'object' THEN v ELSE '{}' END) AS e (k, w),
+			    jsonb_array_elements(CASE jsonb_typeof(w) WHEN 'array' THEN w
+			    ELSE '[]' END) WITH ORDINALITY AS m (x, i)
 			WHERE k IN ('in', 'out') AND CASE WHEN jsonb_typeof(x) <> 'string' THEN true
-			    WHEN x #>> '{}' !~ '^(0|[1-9][0-9]{0,9}):(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?$' THEN true
+			    WHEN x #>> '{}' !~ '^(0|[1-9][0-9]{0,9}):(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?$'
+			    THEN true
 			    ELSE EXISTS (SELECT FROM string_to_table(x #>> '{}', ':') t
 				WHERE t::bigint > CASE WHEN x #>> '{}' ~ ':.*:' THEN 4294967295 ELSE 65535 END) END;
 		END LOOP;
@@ -403,7 +441,8 @@ BEGIN
 		RETURN QUERY SELECT 'not an object', '$';
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT k.* FROM hunt.check_keys(config, '{rules,withdrawn_threshold_percent,dormant_after,autoignore}', '$') k;
+	RETURN QUERY SELECT k.* FROM hunt.check_keys(config,
+	    '{rules,withdrawn_threshold_percent,dormant_after,autoignore}', '$') k;
 	IF NOT config ? 'rules' THEN
 		RETURN QUERY SELECT 'missing', '$.rules';
 	ELSIF jsonb_typeof(config -> 'rules') <> 'array' THEN
@@ -416,16 +455,19 @@ BEGIN
 				RETURN QUERY SELECT 'not an object', at;
 				CONTINUE;
 			END IF;
-			RETURN QUERY SELECT k.* FROM hunt.check_keys(r,
-			    '{name,prefixes,origin_asns,neighbors,prepend_seq,policies,community_annotations,min_peers,mitigation}', at) k;
-			RETURN QUERY SELECT 'not a string', hunt.json_key(at, k) FROM unnest('{name,mitigation}'::text[]) k
+			RETURN QUERY SELECT k.* FROM hunt.check_keys(r, '{name,prefixes,origin_asns,neighbors,'
+			    'prepend_seq,policies,community_annotations,min_peers,mitigation}', at) k;
+			RETURN QUERY SELECT 'not a string', hunt.json_key(at, k)
+			    FROM unnest('{name,mitigation}'::text[]) k
 			WHERE r ? k AND jsonb_typeof(r -> k) <> 'string';
 			RETURN QUERY SELECT p.* FROM hunt.check_prefixes(r -> 'prefixes', at || '.prefixes') p;
 			IF r ? 'origin_asns' THEN
-				RETURN QUERY SELECT p.* FROM hunt.check_asns(r -> 'origin_asns', at || '.origin_asns', true) p;
+				RETURN QUERY SELECT p.*
+				    FROM hunt.check_asns(r -> 'origin_asns', at || '.origin_asns', true) p;
 			END IF;
 			IF r ? 'neighbors' THEN
-				RETURN QUERY SELECT p.* FROM hunt.check_asns(r -> 'neighbors', at || '.neighbors', true) p;
+				RETURN QUERY SELECT p.*
+				    FROM hunt.check_asns(r -> 'neighbors', at || '.neighbors', true) p;
 			END IF;
 			v := r -> 'prepend_seq';
 			IF jsonb_typeof(v) = 'array' THEN
@@ -438,13 +480,16 @@ BEGIN
 			END IF;
 			v := r -> 'policies';
 			IF jsonb_typeof(v) = 'array' THEN
-				RETURN QUERY SELECT 'not a policy (known: "no-export")', format('%s.policies[%s]', at, i - 1)
+				RETURN QUERY SELECT 'not a policy (known: "no-export")',
+				    format('%s.policies[%s]', at, i - 1)
 				FROM jsonb_array_elements(v) WITH ORDINALITY AS l (e, i) WHERE e <> '"no-export"';
 			ELSIF v IS NOT NULL THEN
 				RETURN QUERY SELECT 'not a list', at || '.policies';
 			END IF;
 			IF r ? 'community_annotations' THEN
-				RETURN QUERY SELECT p.* FROM hunt.check_annotations(r -> 'community_annotations', at || '.community_annotations') p;
+				RETURN QUERY SELECT p.*
+				    FROM hunt.check_annotations(r -> 'community_annotations', at
+				    || '.community_annotations') p;
 			END IF;
 			IF r ? 'min_peers' AND NOT hunt.json_is_int(r -> 'min_peers', 1, 1000000) THEN
 				RETURN QUERY SELECT 'not a number of peers, 1 or more', at || '.min_peers';
@@ -452,7 +497,8 @@ BEGIN
 		END LOOP;
 	END IF;
 	v := config -> 'withdrawn_threshold_percent';
-	IF v IS NOT NULL AND NOT (CASE WHEN jsonb_typeof(v) = 'number' THEN v::numeric > 0 AND v::numeric <= 100 ELSE false END) THEN
+	IF v IS NOT NULL AND NOT (CASE WHEN jsonb_typeof(v) = 'number' THEN v::numeric > 0 AND v::numeric <= 100
+	    ELSE false END) THEN
 		RETURN QUERY SELECT 'not a percentage above 0 up to 100', '$.withdrawn_threshold_percent';
 	END IF;
 	IF config ? 'dormant_after' THEN
@@ -468,9 +514,11 @@ BEGIN
 				RETURN QUERY SELECT 'not an object', at;
 				CONTINUE;
 			END IF;
-			RETURN QUERY SELECT k.* FROM hunt.check_keys(r, '{prefixes,peers_below,infected_below,quiet}', at) k;
+			RETURN QUERY SELECT k.*
+			    FROM hunt.check_keys(r, '{prefixes,peers_below,infected_below,quiet}', at) k;
 			RETURN QUERY SELECT p.* FROM hunt.check_prefixes(r -> 'prefixes', at || '.prefixes') p;
-			RETURN QUERY SELECT CASE WHEN r ? k THEN 'not a number, 1 or more' ELSE 'missing' END, hunt.json_key(at, k)
+			RETURN QUERY SELECT CASE WHEN r ? k THEN 'not a number, 1 or more'
+			    ELSE 'missing' END, hunt.json_key(at, k)
 			FROM unnest('{peers_below,infected_below}'::text[]) k
 			WHERE NOT coalesce(hunt.json_is_int(r -> k, 1, 1000000), false);
 			IF r ? 'quiet' THEN
@@ -484,7 +532,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION hunt.config_check(jsonb) IS 'all that is wrong with a configuration, each with its JSON path; changes nothing';
+COMMENT ON FUNCTION hunt.config_check(jsonb) IS
+    'all that is wrong with a configuration, each with its JSON path; changes nothing';
 
 -- hunt.config_refuse: an error that tells all problems, if there are any.
 CREATE OR REPLACE FUNCTION hunt.config_refuse(config jsonb) RETURNS void
@@ -493,7 +542,8 @@ DECLARE
 	problems	text;
 	n		bigint;
 BEGIN
-	SELECT string_agg(c.path || ': ' || c.problem, E'\n'), count(*) INTO problems, n FROM hunt.config_check(config) c;
+	SELECT string_agg(c.path || ': ' || c.problem, E'\n'), count(*) INTO problems, n
+	    FROM hunt.config_check(config) c;
 	IF n > 0 THEN
 		RAISE EXCEPTION 'the configuration has % problem%', n, CASE WHEN n = 1 THEN '' ELSE 's' END
 		    USING ERRCODE = 'invalid_parameter_value', DETAIL = problems;
@@ -504,11 +554,13 @@ $$;
 -- hunt.rules_install: the rules of a configuration that is right, as rows.
 CREATE OR REPLACE FUNCTION hunt.rules_install(version int, config jsonb) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-	INSERT INTO hunt.rule (version, rule, name, origins, neighbors, prepend_seq, no_export, annotations, min_peers, mitigation)
+	INSERT INTO hunt.rule (version, rule, name, origins, neighbors, prepend_seq, no_export, annotations, min_peers,
+	    mitigation)
 	SELECT $1, n, r ->> 'name', hunt.asn_set(coalesce(r -> 'origin_asns', '[]')),
 	    CASE WHEN coalesce(r -> 'neighbors', '[]') <> '[]' THEN hunt.asn_set(r -> 'neighbors') END,
 	    nullif(r -> 'prepend_seq', '[]'), coalesce(r -> 'policies' ? 'no-export', false),
-	    nullif(r -> 'community_annotations', '[]'), coalesce((r ->> 'min_peers')::numeric::int, 1), r ->> 'mitigation'
+	    nullif(r -> 'community_annotations', '[]'), coalesce((r ->> 'min_peers')::numeric::int, 1),
+	    r ->> 'mitigation'
 	FROM jsonb_array_elements($2 -> 'rules') WITH ORDINALITY AS l (r, n);
 
 	INSERT INTO hunt.rule_prefix (version, rule, prefix, min_len, max_len)
@@ -516,7 +568,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	FROM jsonb_array_elements($2 -> 'rules') WITH ORDINALITY AS l (r, n),
 	    jsonb_array_elements_text(r -> 'prefixes') t, hunt.prefix_range(t) p;
 
-	INSERT INTO hunt.autoignore_prefix (version, entry, prefix, min_len, max_len, peers_below, infected_below, quiet)
+	INSERT INTO hunt.autoignore_prefix (version, entry, prefix, min_len, max_len, peers_below, infected_below,
+	    quiet)
 	SELECT DISTINCT $1, n, p.prefix, p.min_len, p.max_len,
 	    (a ->> 'peers_below')::numeric::int, (a ->> 'infected_below')::numeric::int, (a ->> 'quiet')::interval
 	FROM jsonb_array_elements(coalesce($2 -> 'autoignore', '[]')) WITH ORDINALITY AS l (a, n),
@@ -582,7 +635,8 @@ BEGIN
 		RETURN;
 	END IF;
 	-- confederation segments are left out, as in path
-	tokens := string_to_array(btrim(regexp_replace(regexp_replace(as_path, '\([^)]*\)|\[[^]]*\]', ' ', 'g'), '\s+', ' ', 'g')), ' ');
+	tokens := string_to_array(btrim(regexp_replace(regexp_replace(as_path, '\([^)]*\)|\[[^]]*\]', ' ', 'g'), '\s+',
+	    ' ', 'g')), ' ');
 	sets := (SELECT count(*) FROM unnest(tokens) x WHERE left(x, 1) = '{');
 	FOREACH t IN ARRAY tokens LOOP
 		IF left(t, 1) = '{' THEN
@@ -606,7 +660,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION hunt.judged_paths(bigint[], text, bigint) IS 'the paths that a route stands for: one for each member of its AS_SETs';
+COMMENT ON FUNCTION hunt.judged_paths(bigint[], text, bigint) IS
+    'the paths that a route stands for: one for each member of its AS_SETs';
 
 -- hunt.judge_prepends: do the hops just before the last one match a pattern?  If not, the AS
 -- that breaks the one that fits best; NULL: they match.
@@ -650,8 +705,10 @@ BEGIN
 			FOR annotation, a IN SELECT key, value FROM jsonb_each(r.annotations -> i) LOOP
 				FOR j IN 0 .. jsonb_array_length(a) - 1 LOOP
 					c := a -> j;
-					IF coalesce(communities, '{}') @> ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))
-					    AND NOT coalesce(communities, '{}') && ARRAY(SELECT jsonb_array_elements_text(c -> 'out')) THEN
+					IF coalesce(communities, '{}')
+					    @> ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))
+					    AND NOT coalesce(communities, '{}')
+					    && ARRAY(SELECT jsonb_array_elements_text(c -> 'out')) THEN
 						RETURN;
 					END IF;
 				END LOOP;
@@ -664,7 +721,8 @@ END
 $$;
 
 -- hunt.judge: what the rules say of an announcement; no row: it is legitimate, or not ours.
-CREATE OR REPLACE FUNCTION hunt.judge(version int, prefix cidr, path bigint[], as_path text, communities text[], peer_asn bigint)
+CREATE OR REPLACE FUNCTION hunt.judge(version int, prefix cidr, path bigint[], as_path text, communities text[],
+    peer_asn bigint)
 RETURNS SETOF hunt.rule_verdict
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -690,7 +748,8 @@ BEGIN
 	FOR c IN
 		SELECT q AS r, least(x.max_len, len) AS l
 		FROM hunt.rule_prefix x JOIN hunt.rule q ON q.version = x.version AND q.rule = x.rule
-		WHERE x.version = $1 AND x.prefix = ANY (ARRAY(SELECT set_masklen($2, i) FROM generate_series(0, len) i)) AND x.min_len <= len
+		WHERE x.version = $1 AND x.prefix = ANY (ARRAY(SELECT set_masklen($2, i)
+		    FROM generate_series(0, len) i)) AND x.min_len <= len
 		ORDER BY 2 DESC, x.rule
 	LOOP
 		EXIT WHEN c.l < best;
@@ -748,17 +807,20 @@ BEGIN
 		v.origin_asn := CASE WHEN NOT p.in_set THEN p.hops[cardinality(p.hops)] END;
 		v.infected := ARRAY(SELECT DISTINCT x FROM unnest(v.infected) x ORDER BY 1);
 		IF annotates THEN
-			SELECT a.annotation, a.rank INTO v.annotation, v.annotation_rank FROM hunt.annotate_route(rules, $5) a;
+			SELECT a.annotation, a.rank INTO v.annotation, v.annotation_rank
+			    FROM hunt.annotate_route(rules, $5) a;
 		END IF;
 		IF cardinality(verdicts) = 0 THEN
 			verdicts := ARRAY[v];
 			CONTINUE;
 		END IF;
 		-- members of one set may show the same
-		SELECT i.i INTO known FROM unnest(verdicts) WITH ORDINALITY AS i (type, hijacker_asn, a, b, c, d, e, f, i)
+		SELECT i.i INTO known FROM unnest(verdicts) WITH ORDINALITY AS i (type, hijacker_asn, a, b, c, d, e, f,
+		    i)
 		WHERE i.type = v.type AND i.hijacker_asn IS NOT DISTINCT FROM v.hijacker_asn;
 		IF FOUND THEN
-			verdicts[known].infected := ARRAY(SELECT DISTINCT x FROM unnest(verdicts[known].infected || v.infected) x ORDER BY 1);
+			verdicts[known].infected := ARRAY(SELECT DISTINCT x
+			    FROM unnest(verdicts[known].infected || v.infected) x ORDER BY 1);
 		ELSE
 			verdicts := verdicts || v;
 		END IF;
@@ -775,8 +837,10 @@ COMMENT ON FUNCTION hunt.judge(int, cidr, bigint[], text, text[], bigint) IS
 -- only of announcements.
 CREATE OR REPLACE FUNCTION hunt.event_columns(version int) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT format($f$e.ts, e.peer_id, e.seq, e.kind, e.prefix, coalesce(e.path_id, -1) AS path_id, e.path, e.as_path, e.next_hop,
-	    e.communities || e.large_communities AS communities, p.collector, p.peer_address, p.peer_asn, NULL::timestamptz AS begin_ts,
+	SELECT format($f$e.ts, e.peer_id, e.seq, e.kind, e.prefix, coalesce(e.path_id, -1) AS path_id, e.path,
+	    e.as_path, e.next_hop,
+	    e.communities || e.large_communities AS communities, p.collector, p.peer_address, p.peer_asn,
+	    NULL::timestamptz AS begin_ts,
 	    CASE WHEN e.kind = 'A' THEN ARRAY(SELECT j FROM hunt.judge(%s, e.prefix, e.path, e.as_path,
 		e.communities || e.large_communities, p.peer_asn) j) END AS verdicts$f$, $1)
 $$;
@@ -827,7 +891,8 @@ $$;
 -- open finding, or one that ended later than the event.  Only IPv4 and IPv6 unicast.  What is
 -- plainly legitimate is told apart in one query with the rest, without judging it.
 CREATE OR REPLACE FUNCTION hunt.suspects(version int, lengths int[], since timestamptz, until timestamptz,
-    peer_ids int[] DEFAULT NULL, from_seq bigint[] DEFAULT NULL, to_seq bigint[] DEFAULT NULL, followed boolean DEFAULT false)
+    peer_ids int[] DEFAULT NULL, from_seq bigint[] DEFAULT NULL, to_seq bigint[] DEFAULT NULL,
+    followed boolean DEFAULT false)
 RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
@@ -844,7 +909,8 @@ BEGIN
 	    FROM (
 		SELECT %1$s, e.is_followed
 		FROM (SELECT x.*, %2$s AS is_followed FROM %7$s
-		    WHERE x.ts >= %3$L AND x.ts <= %4$L AND %5$s AND x.prefix IS NOT NULL AND x.family IS NULL OFFSET 0) e
+		    WHERE x.ts >= %3$L AND x.ts <= %4$L AND %5$s AND x.prefix IS NOT NULL
+		    AND x.family IS NULL OFFSET 0) e
 		    JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.is_followed OR e.kind = 'A' AND EXISTS (
 		    SELECT FROM unnest($1) l(n) JOIN hunt.rule_prefix c
@@ -854,14 +920,18 @@ BEGIN
 		OFFSET 0) s
 	    WHERE s.is_followed OR cardinality(s.verdicts) > 0$f$,
 	    hunt.event_columns($1),
-	    CASE WHEN followed THEN 'EXISTS (SELECT FROM hunt.finding_row f WHERE f.prefix = x.prefix AND (f.ended_at IS NULL OR f.last_event >= x.ts))'
+	    CASE WHEN followed THEN 'EXISTS (SELECT FROM hunt.finding_row f WHERE f.prefix = x.prefix'
+	    ' AND (f.ended_at IS NULL OR f.last_event >= x.ts))'
 		ELSE 'false' END,
 	    $3, $4,
 	    -- (peers as constants: they choose the partitions when the query is planned)
-	    CASE WHEN $5 IS NULL THEN 'true' ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
-		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)', array_to_string($5, ', ')) END, $1,
+	    CASE WHEN $5 IS NULL THEN 'true'
+	    ELSE format('x.peer_id IN (%s) AND EXISTS (SELECT FROM unnest($2, $3, $4) b (peer_id, from_seq, to_seq)
+		WHERE b.peer_id = x.peer_id AND x.seq > b.from_seq AND x.seq <= b.to_seq)',
+		array_to_string($5, ', ')) END, $1,
 	    -- of a few configured prefixes the index on prefix tells all; many are looked up for each event
-	    CASE WHEN $5 IS NULL AND cardinality(low) <= 500 THEN format('unnest($5, $6) w (low, high), LATERAL (SELECT * FROM bgp.route_event y
+	    CASE WHEN $5 IS NULL AND cardinality(low) <= 500
+	    THEN format('unnest($5, $6) w (low, high), LATERAL (SELECT * FROM bgp.route_event y
 		WHERE y.prefix >= w.low AND y.prefix <= w.high AND y.ts >= %L AND y.ts <= %L OFFSET 0) x', $3, $4)
 		ELSE 'bgp.route_event x' END,
 	    hunt.plain_clause($1))
@@ -875,16 +945,18 @@ CREATE OR REPLACE FUNCTION hunt.session_events(peer_id int, since timestamptz, u
     from_seq bigint DEFAULT NULL, to_seq bigint DEFAULT NULL)
 RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT s.ts, s.peer_id, s.seq, 'D'::"char", NULL::cidr, NULL::bigint, NULL::bigint[], NULL::text, NULL::inet, NULL::text[],
-	    p.collector, p.peer_address, p.peer_asn, NULL::timestamptz, NULL::hunt.rule_verdict[]
+	SELECT s.ts, s.peer_id, s.seq, 'D'::"char", NULL::cidr, NULL::bigint, NULL::bigint[], NULL::text, NULL::inet,
+	    NULL::text[], p.collector, p.peer_address, p.peer_asn, NULL::timestamptz, NULL::hunt.rule_verdict[]
 	FROM bgp.session_log s JOIN bgp.peer p ON p.peer_id = s.peer_id
 	WHERE s.peer_id = $1 AND s.ts >= $2 AND s.ts <= $3 AND s.event IN ('up', 'down')
 	  AND ($4 IS NULL OR s.seq > $4 AND s.seq <= $5)
 	UNION ALL
-	SELECT w.end_ts, p.peer_id, w.end_seq, 'R', CASE w.family WHEN 'ipv4 unicast' THEN cidr '0.0.0.0/0' ELSE cidr '::/0' END,
+	SELECT w.end_ts, p.peer_id, w.end_seq, 'R', CASE w.family WHEN 'ipv4 unicast' THEN cidr '0.0.0.0/0'
+	    ELSE cidr '::/0' END,
 	    NULL, NULL, NULL, NULL, NULL, p.collector, p.peer_address, p.peer_asn, w.begin_ts, NULL
 	FROM bgp.rib_sweeps($1, $2, $3) w, bgp.peer p
-	WHERE p.peer_id = $1 AND w.family IN ('ipv4 unicast', 'ipv6 unicast') AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
+	WHERE p.peer_id = $1 AND w.family IN ('ipv4 unicast', 'ipv6 unicast')
+	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
@@ -901,16 +973,19 @@ BEGIN
 		FROM bgp.route_event e JOIN w ON w.prefix = e.prefix JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.prefix = ANY ($1) AND e.ts >= %2$L AND e.ts <= %3$L AND e.ts >= w.since AND e.family IS NULL),
 	    s AS MATERIALIZED (
-		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM e GROUP BY peer_id) q, hunt.session_events(q.peer_id, q.since, %3$L) s),
+		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM e GROUP BY peer_id) q,
+		    hunt.session_events(q.peer_id, q.since, %3$L) s),
 	    a AS (
-		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop, communities, collector,
-		    peer_address, peer_asn, begin_ts, verdicts
+		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
+		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
 		FROM e
 		UNION ALL
 		SELECT k.prefix, s.*
-		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k JOIN s ON s.peer_id = k.peer_id AND s.ts >= k.since
+		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k JOIN s ON s.peer_id = k.peer_id
+		    AND s.ts >= k.since
 		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix))
-	    SELECT of_prefix, array_agg(ROW(ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop, communities, collector,
+	    SELECT of_prefix, array_agg(ROW(ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
+	    communities, collector,
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
 	    FROM a GROUP BY of_prefix$f$,
 	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4)
@@ -924,8 +999,10 @@ $$;
 CREATE OR REPLACE FUNCTION hunt.evidence_of(e hunt.rule_event, kind text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-	RETURN jsonb_strip_nulls(jsonb_build_object('ts', to_char(e.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'kind', kind,
-	    'collector', e.collector, 'peer_id', e.peer_id, 'peer_address', host(e.peer_address), 'peer_asn', e.peer_asn,
+	RETURN jsonb_strip_nulls(jsonb_build_object('ts',
+	    to_char(e.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'kind', kind,
+	    'collector', e.collector, 'peer_id', e.peer_id, 'peer_address', host(e.peer_address), 'peer_asn',
+	    e.peer_asn,
 	    'path_id', nullif(e.path_id, -1), 'as_path', coalesce(e.as_path, array_to_string(e.path, ' ')),
 	    'next_hop', host(e.next_hop), 'communities', to_jsonb(e.communities)));
 END
@@ -936,8 +1013,8 @@ $$;
 -- new rules have closed: what is not later than these says nothing new.  Reads no table but
 -- VRPs.  Returns every case that is open or was touched, in the order of time for each type and
 -- hijacker.
-CREATE OR REPLACE FUNCTION hunt.follow(prefix cidr, events hunt.rule_event[], cases hunt.finding_row[], case_peers hunt.finding_peer[],
-    percent numeric)
+CREATE OR REPLACE FUNCTION hunt.follow(prefix cidr, events hunt.rule_event[], cases hunt.finding_row[],
+    case_peers hunt.finding_peer[], percent numeric)
 RETURNS SETOF hunt.rule_case
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -958,7 +1035,8 @@ DECLARE
 BEGIN
 	FOR k IN
 		SELECT x.type, x.hijacker_asn, max(x.closed) AS closed
-		FROM (SELECT c.type, c.hijacker_asn, CASE WHEN c.ended_at IS NOT NULL THEN c.last_event END AS closed FROM unnest(cases) c
+		FROM (SELECT c.type, c.hijacker_asn, CASE WHEN c.ended_at IS NOT NULL THEN c.last_event END AS closed
+		    FROM unnest(cases) c
 		    UNION ALL SELECT w.type, w.hijacker_asn, NULL FROM unnest(events) s, unnest(s.verdicts) w) x
 		GROUP BY x.type, x.hijacker_asn
 	LOOP
@@ -970,7 +1048,8 @@ BEGIN
 		ev := '{}';
 		IF open THEN
 			SELECT coalesce(array_agg(c ORDER BY c.peer_id, c.path_id), '{}'),
-			    coalesce(array_agg(c.peer_id || ' ' || c.path_id ORDER BY c.peer_id, c.path_id), '{}') INTO ps, keys
+			    coalesce(array_agg(c.peer_id || ' ' || c.path_id ORDER BY c.peer_id, c.path_id), '{}')
+			    INTO ps, keys
 			FROM unnest(case_peers) c WHERE c.finding_id = f.finding_id;
 			ev := ARRAY(SELECT jsonb_array_elements(f.evidence));
 		END IF;
@@ -1008,7 +1087,8 @@ BEGIN
 				f.configured_prefix := v.configured_prefix;
 				f.min_peers := v.min_peers;
 				IF NOT f.asns_infected @> v.infected THEN
-					f.asns_infected := ARRAY(SELECT DISTINCT x FROM unnest(f.asns_infected || v.infected) x ORDER BY 1);
+					f.asns_infected := ARRAY(SELECT DISTINCT x
+					    FROM unnest(f.asns_infected || v.infected) x ORDER BY 1);
 				END IF;
 				IF v.annotation_rank < f.annotation_rank OR f.annotation_rank IS NULL THEN
 					f.annotation_rank := v.annotation_rank;
@@ -1017,9 +1097,12 @@ BEGIN
 				i := array_position(keys, e.peer_id || ' ' || e.path_id);
 				IF i IS NULL THEN
 					keys := keys || (e.peer_id || ' ' || e.path_id);
-					ps := ps || ROW(f.finding_id, e.peer_id, e.path_id, e.ts, e.ts, NULL, NULL, e.path, e.as_path, e.communities)::hunt.finding_peer;
+					ps := ps
+					    || ROW(f.finding_id, e.peer_id, e.path_id, e.ts, e.ts, NULL, NULL, e.path,
+					    e.as_path, e.communities)::hunt.finding_peer;
 				ELSE
-					ps[i].since := CASE WHEN ps[i].ended_at IS NULL THEN least(ps[i].since, e.ts) ELSE e.ts END;
+					ps[i].since := CASE WHEN ps[i].ended_at IS NULL THEN least(ps[i].since, e.ts)
+					    ELSE e.ts END;
 					ps[i].last_seen := greatest(ps[i].last_seen, e.ts);
 					ps[i].ended_at := NULL;
 					ps[i].ended_by := NULL;
@@ -1029,7 +1112,9 @@ BEGIN
 				END IF;
 				how := 'announce';
 				IF f.state = 'candidate' THEN
-					IF f.min_peers <= 1 OR f.min_peers <= (SELECT count(DISTINCT p.peer_id) FROM unnest(ps) p WHERE p.ended_at IS NULL) THEN
+					IF f.min_peers <= 1
+					    OR f.min_peers <= (SELECT count(DISTINCT p.peer_id) FROM unnest(ps) p
+					    WHERE p.ended_at IS NULL) THEN
 						f.state := 'ongoing';
 						f.detected_at := e.ts;
 					END IF;
@@ -1042,7 +1127,8 @@ BEGIN
 					CONTINUE WHEN ps[i].peer_id <> e.peer_id OR ps[i].ended_at IS NOT NULL;
 					CONTINUE WHEN e.kind IN ('A', 'W') AND ps[i].path_id <> e.path_id;
 					CONTINUE WHEN e.kind = 'R' AND ps[i].last_seen >= e.begin_ts;
-					how := CASE e.kind WHEN 'A' THEN 'replaced' WHEN 'W' THEN 'withdraw' WHEN 'D' THEN 'session-down' ELSE 'not-refreshed' END;
+					how := CASE e.kind WHEN 'A' THEN 'replaced' WHEN 'W' THEN 'withdraw' WHEN 'D'
+					    THEN 'session-down' ELSE 'not-refreshed' END;
 					ps[i].ended_at := e.ts;
 					ps[i].ended_by := how;
 				END LOOP;
@@ -1091,13 +1177,17 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- hunt.quiet_state: the state of an open finding that has shown nothing new for a time.
-CREATE OR REPLACE FUNCTION hunt.quiet_state(version int, f hunt.finding_row, quiet interval, dormant_after interval) RETURNS text
+CREATE OR REPLACE FUNCTION hunt.quiet_state(version int, f hunt.finding_row, quiet interval, dormant_after interval)
+RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN EXISTS (
-		SELECT FROM (SELECT a.*, least(a.max_len, masklen(f.prefix)) AS l, max(least(a.max_len, masklen(f.prefix))) OVER () AS longest
+		SELECT FROM (SELECT a.*, least(a.max_len, masklen(f.prefix)) AS l,
+		    max(least(a.max_len, masklen(f.prefix))) OVER () AS longest
 		    FROM hunt.autoignore_prefix a
-		    WHERE a.version = $1 AND a.prefix = ANY (bgp.supernets(f.prefix)) AND a.min_len <= masklen(f.prefix)) a
-		WHERE a.l = a.longest AND cardinality(f.peers_seen) < a.peers_below AND cardinality(f.asns_infected) < a.infected_below
+		    WHERE a.version = $1 AND a.prefix = ANY (bgp.supernets(f.prefix))
+		    AND a.min_len <= masklen(f.prefix)) a
+		WHERE a.l = a.longest AND cardinality(f.peers_seen) < a.peers_below
+		    AND cardinality(f.asns_infected) < a.infected_below
 		  AND $3 > a.quiet) THEN 'ignored'
 	    WHEN $3 > $4 THEN 'dormant' ELSE 'ongoing' END
 $$;
@@ -1109,7 +1199,8 @@ BEGIN
 	SELECT coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn), '{}'),
 	    coalesce(array_agg(a.peer_asn ORDER BY a.peer_asn) FILTER (WHERE a.gone), '{}') INTO seen, withdrawn
 	FROM (SELECT p.peer_asn, bool_and(x.ended_at IS NOT NULL) AS gone
-	    FROM unnest(peers) x JOIN bgp.peer p ON p.peer_id = x.peer_id WHERE p.peer_asn IS NOT NULL GROUP BY p.peer_asn) a;
+	    FROM unnest(peers) x JOIN bgp.peer p ON p.peer_id = x.peer_id WHERE p.peer_asn IS NOT NULL
+	    GROUP BY p.peer_asn) a;
 END
 $$;
 
@@ -1120,12 +1211,15 @@ DECLARE
 	id	bigint;
 	payload	jsonb;
 BEGIN
-	INSERT INTO hunt.finding_change AS c (finding_id, change, state) VALUES (f.finding_id, $2, f.state) RETURNING c.change_id INTO id;
+	INSERT INTO hunt.finding_change AS c (finding_id, change, state)
+	    VALUES (f.finding_id, $2, f.state) RETURNING c.change_id INTO id;
 	payload := to_jsonb(f) - '{evidence,last_event,sighted_at,annotation_rank,min_peers,auto_ignored,note}'::text[]
 	    || jsonb_build_object('change_id', id, 'change', $2);
 	IF octet_length(payload::text) > 7900 THEN
-		payload := payload - '{peers_seen,peers_withdrawn,asns_infected}'::text[] || jsonb_build_object('truncated', true,
-		    'peers_seen_count', cardinality(f.peers_seen), 'peers_withdrawn_count', cardinality(f.peers_withdrawn),
+		payload := payload - '{peers_seen,peers_withdrawn,asns_infected}'::text[]
+		    || jsonb_build_object('truncated', true,
+		    'peers_seen_count', cardinality(f.peers_seen), 'peers_withdrawn_count',
+		    cardinality(f.peers_withdrawn),
 		    'asns_infected_count', cardinality(f.asns_infected));
 	END IF;
 	PERFORM pg_notify('exabgp_pg_finding', payload::text);
@@ -1153,7 +1247,8 @@ BEGIN
 		IF old.state = 'ignored' AND NOT old.auto_ignored AND f.state <> 'candidate' THEN
 			f.state := 'ignored';
 			f.auto_ignored := false;
-		ELSIF f.ended_at IS NULL AND old.ended_at IS NULL AND f.last_seen = old.last_seen AND was AND f.state <> 'candidate' THEN
+		ELSIF f.ended_at IS NULL AND old.ended_at IS NULL AND f.last_seen = old.last_seen AND was
+		    AND f.state <> 'candidate' THEN
 			f.state := old.state;
 			f.auto_ignored := old.auto_ignored;
 		END IF;
@@ -1177,22 +1272,28 @@ BEGIN
 	    WHEN NOT was THEN 'opened'
 	    WHEN f.state <> old.state THEN f.state
 	    WHEN f.ended_at IS DISTINCT FROM old.ended_at THEN CASE WHEN f.ended_at IS NULL THEN 'seen' ELSE 'ended' END
-	    WHEN (f.first_seen, f.last_seen, f.last_event, f.peers_seen, f.peers_withdrawn, f.asns_infected, f.community_annotation, f.type)
-		IS DISTINCT FROM (old.first_seen, old.last_seen, old.last_event, old.peers_seen, old.peers_withdrawn, old.asns_infected,
-		    old.community_annotation, old.type) THEN 'seen' END;
+	    WHEN (f.first_seen, f.last_seen, f.last_event, f.peers_seen, f.peers_withdrawn, f.asns_infected,
+	    f.community_annotation, f.type)
+		IS DISTINCT FROM (old.first_seen, old.last_seen, old.last_event, old.peers_seen, old.peers_withdrawn,
+		    old.asns_infected, old.community_annotation, old.type) THEN 'seen' END;
 	INSERT INTO hunt.finding_row SELECT f.*
-	ON CONFLICT (finding_id) DO UPDATE SET (configured_prefix, state, first_seen, last_seen, ended_at, detected_at, peers_seen,
-	    peers_withdrawn, asns_infected, community_annotation, rpki_status, config_version, evidence, last_event, sighted_at,
-	    annotation_rank, min_peers, auto_ignored) = ROW (f.configured_prefix, f.state, f.first_seen, f.last_seen, f.ended_at,
-	    f.detected_at, f.peers_seen, f.peers_withdrawn, f.asns_infected, f.community_annotation, f.rpki_status, f.config_version,
-	    f.evidence, f.last_event, f.sighted_at, f.annotation_rank, f.min_peers, f.auto_ignored);
+	ON CONFLICT (finding_id) DO UPDATE SET (configured_prefix, state, first_seen, last_seen, ended_at, detected_at,
+	    peers_seen,
+	    peers_withdrawn, asns_infected, community_annotation, rpki_status, config_version, evidence, last_event,
+	    sighted_at,
+	    annotation_rank, min_peers, auto_ignored) = ROW (f.configured_prefix, f.state, f.first_seen, f.last_seen,
+	    f.ended_at,
+	    f.detected_at, f.peers_seen, f.peers_withdrawn, f.asns_infected, f.community_annotation, f.rpki_status,
+	    f.config_version, f.evidence, f.last_event, f.sighted_at, f.annotation_rank, f.min_peers, f.auto_ignored);
 	DELETE FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id
 	  AND NOT EXISTS (SELECT FROM unnest(c.peers) x WHERE x.peer_id = p.peer_id AND x.path_id = p.path_id);
 	INSERT INTO hunt.finding_peer AS p
-	SELECT f.finding_id, x.peer_id, x.path_id, x.since, x.last_seen, x.ended_at, x.ended_by, x.path, x.as_path, x.communities
+	SELECT f.finding_id, x.peer_id, x.path_id, x.since, x.last_seen, x.ended_at, x.ended_by, x.path, x.as_path,
+	    x.communities
 	FROM unnest(c.peers) x
 	ON CONFLICT (finding_id, peer_id, path_id) DO UPDATE
-	SET (since, last_seen, ended_at, ended_by, path, as_path, communities) = ROW (excluded.since, excluded.last_seen,
+	SET (since, last_seen, ended_at, ended_by, path, as_path, communities) = ROW (excluded.since,
+	    excluded.last_seen,
 	    excluded.ended_at, excluded.ended_by, excluded.path, excluded.as_path, excluded.communities)
 	WHERE (p.since, p.last_seen, p.ended_at, p.ended_by) IS DISTINCT FROM
 	    (excluded.since, excluded.last_seen, excluded.ended_at, excluded.ended_by);
@@ -1216,13 +1317,16 @@ BEGIN
 	FOR f IN
 		SELECT r.* FROM hunt.finding_row r
 		WHERE r.ended_at IS NULL AND (r.state = 'ongoing' OR r.state = 'dormant' AND least_quiet IS NOT NULL)
-		  AND greatest(least($3, now()) - r.last_seen, now() - greatest(r.last_seen, r.sighted_at)) > least($2, least_quiet)
+		  AND greatest(least($3, now()) - r.last_seen, now() - greatest(r.last_seen, r.sighted_at)) > least($2,
+		      least_quiet)
 	LOOP
-		state := hunt.quiet_state($1, f, greatest(least($3, now()) - f.last_seen, now() - greatest(f.last_seen, f.sighted_at)), $2);
+		state := hunt.quiet_state($1, f,
+		    greatest(least($3, now()) - f.last_seen, now() - greatest(f.last_seen, f.sighted_at)), $2);
 		CONTINUE WHEN state = f.state OR state = 'ongoing';
 		f.state := state;
 		f.auto_ignored := state = 'ignored';
-		UPDATE hunt.finding_row r SET state = f.state, auto_ignored = f.auto_ignored WHERE r.finding_id = f.finding_id;
+		UPDATE hunt.finding_row r SET state = f.state, auto_ignored = f.auto_ignored
+		    WHERE r.finding_id = f.finding_id;
 		PERFORM hunt.finding_changed(f, state);
 		n := n + 1;
 	END LOOP;
@@ -1245,12 +1349,14 @@ BEGIN
 	    WHERE r.prefix = $1 AND r.state IN ('resolved', 'outdated') AND NOT EXISTS (
 		SELECT FROM hunt.finding_row o
 		WHERE o.prefix = $1 AND o.type = r.type AND o.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn
-		  AND o.state NOT IN ('resolved', 'outdated') AND o.first_seen <= r.last_event AND o.finding_id > r.finding_id));
+		  AND o.state NOT IN ('resolved', 'outdated') AND o.first_seen <= r.last_event
+		      AND o.finding_id > r.finding_id));
 END
 $$;
 
 -- hunt.follow_on: a prefix goes on from what is known of it through later events; the findings touched.
-CREATE OR REPLACE FUNCTION hunt.follow_on(version int, prefix cidr, events hunt.rule_event[], percent numeric) RETURNS int
+CREATE OR REPLACE FUNCTION hunt.follow_on(version int, prefix cidr, events hunt.rule_event[], percent numeric)
+RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	cases	hunt.finding_row[];
@@ -1258,14 +1364,16 @@ DECLARE
 	c	hunt.rule_case;
 	n	int := 0;
 BEGIN
-	cases := hunt.closed_cases($2) || ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = $2 AND r.ended_at IS NULL);
+	cases := hunt.closed_cases($2) || ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = $2
+	    AND r.ended_at IS NULL);
 	peers := ARRAY(SELECT p FROM hunt.finding_peer p
 	    WHERE p.finding_id IN (SELECT x.finding_id FROM unnest(cases) x WHERE x.ended_at IS NULL));
 	FOR c IN SELECT * FROM hunt.follow($2, $3, cases, peers, $4) LOOP
 		-- one that nothing touched
 		CONTINUE WHEN (c.finding).ended_at IS NULL AND (c.finding).finding_id IS NOT NULL
 		    AND NOT EXISTS (SELECT FROM unnest(cases) x WHERE x.finding_id = (c.finding).finding_id
-			AND ((x.last_event, x.last_seen) IS DISTINCT FROM ((c.finding).last_event, (c.finding).last_seen)
+			AND ((x.last_event, x.last_seen)
+			    IS DISTINCT FROM ((c.finding).last_event, (c.finding).last_seen)
 			    OR cardinality(peers) > 0 AND (x.evidence <> (c.finding).evidence)));
 		n := n + hunt.store(c, (c.finding).finding_id, $1)::int;
 	END LOOP;
@@ -1275,7 +1383,8 @@ $$;
 
 -- hunt.follow_anew: the findings of a prefix since a time, anew from these events, which are all
 -- since then; they keep their numbers and what the operator said of them.
-CREATE OR REPLACE FUNCTION hunt.follow_anew(version int, prefix cidr, since timestamptz, events hunt.rule_event[], percent numeric)
+CREATE OR REPLACE FUNCTION hunt.follow_anew(version int, prefix cidr, since timestamptz, events hunt.rule_event[],
+    percent numeric)
 RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1288,11 +1397,14 @@ BEGIN
 	-- those that are no more: one before them, or none, is what they were
 	FOR old IN
 		SELECT r AS f, o.type, o.hijacker_asn, o.finding_id, o.state
-		FROM (SELECT r.*, row_number() OVER (PARTITION BY r.type, r.hijacker_asn ORDER BY r.first_seen, r.finding_id) AS nth
-		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3 AND r.state NOT IN ('resolved', 'outdated')) o
+		FROM (SELECT r.*, row_number() OVER (PARTITION BY r.type, r.hijacker_asn
+		    ORDER BY r.first_seen, r.finding_id) AS nth
+		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
+		    AND r.state NOT IN ('resolved', 'outdated')) o
 		    JOIN hunt.finding_row r USING (finding_id)
 		WHERE o.nth > (SELECT count(*) FROM unnest(made) m
-		    WHERE ((m).finding).type = o.type AND ((m).finding).hijacker_asn IS NOT DISTINCT FROM o.hijacker_asn)
+		    WHERE ((m).finding).type = o.type
+		    AND ((m).finding).hijacker_asn IS NOT DISTINCT FROM o.hijacker_asn)
 	LOOP
 		DELETE FROM hunt.finding_peer p WHERE p.finding_id = old.finding_id;
 		DELETE FROM hunt.finding_row r WHERE r.finding_id = old.finding_id;
@@ -1304,11 +1416,15 @@ BEGIN
 	FOR pair IN
 		SELECT m.c, o.finding_id
 		FROM (SELECT c, ((c).finding).type, ((c).finding).hijacker_asn, ((c).finding).first_seen,
-			row_number() OVER (PARTITION BY ((c).finding).type, ((c).finding).hijacker_asn ORDER BY ((c).finding).first_seen) AS nth
-		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i), LATERAL (SELECT ROW(u.finding, u.peers)::hunt.rule_case AS c) x) m
+			row_number() OVER (PARTITION BY ((c).finding).type, ((c).finding).hijacker_asn
+			    ORDER BY ((c).finding).first_seen) AS nth
+		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i),
+		    LATERAL (SELECT ROW(u.finding, u.peers)::hunt.rule_case AS c) x) m
 		LEFT JOIN (SELECT r.finding_id, r.type, r.hijacker_asn,
-			row_number() OVER (PARTITION BY r.type, r.hijacker_asn ORDER BY r.first_seen, r.finding_id) AS nth
-		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3 AND r.state NOT IN ('resolved', 'outdated')) o
+			row_number() OVER (PARTITION BY r.type, r.hijacker_asn
+			    ORDER BY r.first_seen, r.finding_id) AS nth
+		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
+		    AND r.state NOT IN ('resolved', 'outdated')) o
 		    ON o.type = m.type AND o.hijacker_asn IS NOT DISTINCT FROM m.hijacker_asn AND o.nth = m.nth
 		ORDER BY m.first_seen
 	LOOP
@@ -1353,7 +1469,8 @@ BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('hunt.scan', 0)) THEN
 		RETURN 0;
 	END IF;
-	SELECT c.version, s.percent, s.dormant_after INTO cfg FROM hunt.config c, hunt.setting(c.config) s ORDER BY c.version DESC LIMIT 1;
+	SELECT c.version, s.percent, s.dormant_after INTO cfg FROM hunt.config c, hunt.setting(c.config) s
+	    ORDER BY c.version DESC LIMIT 1;
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
@@ -1361,7 +1478,8 @@ BEGIN
 	high := state.high_ts;
 	lengths := hunt.prefix_lengths(cfg.version);
 	LOOP
-		ids := ARRAY(SELECT q.batch_id FROM bgp.batch_pending q WHERE q.consumer = 'hunt' ORDER BY q.batch_id LIMIT 400);
+		ids := ARRAY(SELECT q.batch_id FROM bgp.batch_pending q WHERE q.consumer = 'hunt' ORDER BY q.batch_id
+		    LIMIT 400);
 		EXIT WHEN cardinality(ids) = 0 OR clock_timestamp() > began + interval '5 s';
 		met := '{}';
 		sessions := '{}';
@@ -1370,21 +1488,29 @@ BEGIN
 		anew_from := '{}';
 		anew_known := '{}';
 		FOR b IN
-			SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq, array_agg(w.to_seq) AS to_seq,
-			    array_agg(w.from_ts) AS from_ts, array_agg(w.to_ts) AS to_ts, max(w.to_ts) FILTER (WHERE w.to_seq < 9223372036854775807) AS high
-			FROM (SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq, min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts
-			    FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids) GROUP BY q.peer_id) w
+			SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq,
+			    array_agg(w.to_seq) AS to_seq,
+			    array_agg(w.from_ts) AS from_ts, array_agg(w.to_ts) AS to_ts, max(w.to_ts)
+			    FILTER (WHERE w.to_seq < 9223372036854775807) AS high
+			FROM (SELECT q.peer_id, min(q.from_seq) AS from_seq, max(q.to_seq) AS to_seq,
+			    min(q.from_ts) AS from_ts, max(q.to_ts) AS to_ts
+			    FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids)
+			    GROUP BY q.peer_id) w
 			    JOIN bgp.peer p USING (peer_id)
 			GROUP BY p.collector
 		LOOP
 			-- (the second look of hunt.config_load says nothing of how far the log is)
-			high := greatest(high, CASE WHEN b.high IS NOT NULL THEN least(b.high, now() + interval '1 hour') END);
-			met := met || ARRAY(SELECT s FROM hunt.suspects(cfg.version, lengths, (SELECT min(t) FROM unnest(b.from_ts) t),
+			high := greatest(high, CASE WHEN b.high IS NOT NULL
+			    THEN least(b.high, now() + interval '1 hour') END);
+			met := met || ARRAY(SELECT s
+			    FROM hunt.suspects(cfg.version, lengths, (SELECT min(t) FROM unnest(b.from_ts) t),
 			    (SELECT max(t) FROM unnest(b.to_ts) t), b.peers, b.from_seq, b.to_seq, true) s);
 			sessions := sessions || ARRAY(
-			    SELECT s FROM unnest(b.peers, b.from_seq, b.to_seq, b.from_ts, b.to_ts) w (peer_id, from_seq, to_seq, from_ts, to_ts),
+			    SELECT s FROM unnest(b.peers, b.from_seq, b.to_seq, b.from_ts, b.to_ts) w (peer_id,
+			    from_seq, to_seq, from_ts, to_ts),
 				hunt.session_events(w.peer_id, w.from_ts, w.to_ts, w.from_seq, w.to_seq) s
-			    WHERE EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = w.peer_id AND l.ts >= w.from_ts AND l.ts <= w.to_ts
+			    WHERE EXISTS (SELECT FROM bgp.session_log l WHERE l.peer_id = w.peer_id
+			    AND l.ts >= w.from_ts AND l.ts <= w.to_ts
 				AND l.event IN ('up', 'down', 'refresh')));
 		END LOOP;
 		FOR g IN
@@ -1398,12 +1524,17 @@ BEGIN
 				    SELECT f.prefix, p.peer_id, CASE WHEN f.ended_at IS NOT NULL THEN f.last_event END
 				    FROM hunt.finding_peer p JOIN hunt.finding_row f USING (finding_id)
 				    WHERE p.peer_id IN (SELECT s.peer_id FROM unnest(sessions) s)
-				      AND (p.ended_at IS NULL AND f.ended_at IS NULL OR f.last_event >= (SELECT min(s.ts) FROM unnest(sessions) s))) k
-				ON k.peer_id = s.peer_id AND (k.until IS NULL OR s.ts <= k.until) AND (s.kind = 'D' OR family(s.prefix) = family(k.prefix)))
-			SELECT d.of_prefix AS prefix, array_agg(d.e ORDER BY d.ts, d.peer_id, d.seq) AS events, min(d.ts) AS from_ts,
+				      AND (p.ended_at IS NULL AND f.ended_at IS NULL
+				      OR f.last_event >= (SELECT min(s.ts) FROM unnest(sessions) s))) k
+				ON k.peer_id = s.peer_id AND (k.until IS NULL OR s.ts <= k.until)
+				    AND (s.kind = 'D' OR family(s.prefix) = family(k.prefix)))
+			SELECT d.of_prefix AS prefix, array_agg(d.e ORDER BY d.ts, d.peer_id, d.seq) AS events,
+			    min(d.ts) AS from_ts,
 			    min(d.ts) FILTER (WHERE cardinality(((d.e)::hunt.rule_event).verdicts) > 0) AS from_suspect
-			FROM (SELECT DISTINCT ON (a.of_prefix, a.ts, a.peer_id, a.seq, a.kind) a.of_prefix, a.ts, a.peer_id, a.seq,
-				ROW(a.ts, a.peer_id, a.seq, a.kind, a.prefix, a.path_id, a.path, a.as_path, a.next_hop, a.communities, a.collector,
+			FROM (SELECT DISTINCT ON (a.of_prefix, a.ts, a.peer_id, a.seq, a.kind) a.of_prefix, a.ts,
+			    a.peer_id, a.seq,
+				ROW(a.ts, a.peer_id, a.seq, a.kind, a.prefix, a.path_id, a.path, a.as_path, a.next_hop,
+				    a.communities, a.collector,
 				a.peer_address, a.peer_asn, a.begin_ts, a.verdicts)::hunt.rule_event AS e
 			    FROM a) d
 			GROUP BY d.of_prefix
@@ -1417,7 +1548,8 @@ BEGIN
 			since := g.from_ts;
 			LOOP
 				before := (SELECT min(r.first_seen) FROM hunt.finding_row r WHERE r.prefix = g.prefix
-				    AND r.state NOT IN ('resolved', 'outdated') AND (r.ended_at IS NULL OR r.last_event >= since));
+				    AND r.state NOT IN ('resolved', 'outdated')
+				    AND (r.ended_at IS NULL OR r.last_event >= since));
 				EXIT WHEN before IS NULL OR before >= since;
 				since := before;
 			END LOOP;
@@ -1428,13 +1560,19 @@ BEGIN
 		END LOOP;
 		IF cardinality(anew) > 0 THEN
 			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
-			    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known) USING (prefix)
+			    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known)
+			    USING (prefix)
 			LOOP
-				IF g.known AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since AND e.kind = 'A') THEN
+				IF g.known
+				    AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since
+				    AND e.kind = 'A') THEN
 					-- a log whose beginning has been dropped tells less than the findings do
-					n := n + hunt.follow_on(cfg.version, g.prefix, ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts), cfg.percent);
+					n := n + hunt.follow_on(cfg.version, g.prefix,
+					    ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts),
+					    cfg.percent);
 				ELSE
-					n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
+					n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events,
+					    cfg.percent);
 				END IF;
 			END LOOP;
 		END IF;
@@ -1444,13 +1582,14 @@ BEGIN
 	END LOOP;
 	n := n + hunt.settle(cfg.version, cfg.dormant_after, high);
 	DELETE FROM hunt.finding_row r WHERE r.state = 'candidate' AND r.ended_at < high - interval '1 day';
-	UPDATE hunt.scan_state s SET high_ts = high, last_scan = clock_timestamp(), last_duration = clock_timestamp() - began,
-	    batches = s.batches + done, findings = s.findings + n;
+	UPDATE hunt.scan_state s SET high_ts = high, last_scan = clock_timestamp(),
+	    last_duration = clock_timestamp() - began, batches = s.batches + done, findings = s.findings + n;
 	RETURN n;
 END
 $$;
 COMMENT ON FUNCTION hunt.scan() IS
-    'judges what was committed since the last scan, as much as takes some seconds; the number of findings touched. One at a time: a second returns 0 at once';
+    'judges what was committed since the last scan, as much as takes some seconds; the number of findings touched. One
+at a time: a second returns 0 at once';
 
 -- hunt.scan_follow: hunt.scan for the helper, which calls it until it returns 0: the number of
 -- batches dealt with; -1: another session scans, which may not see the last of them.
@@ -1476,7 +1615,8 @@ BEGIN
 	RETURN CASE WHEN n = 0 THEN -1 ELSE n END;
 END
 $$;
-COMMENT ON FUNCTION hunt.scan_follow() IS 'hunt.scan as the helper runs it: batches dealt with; 0: nothing is left; -1: another session is at it';
+COMMENT ON FUNCTION hunt.scan_follow() IS
+    'hunt.scan as the helper runs it: batches dealt with; 0: nothing is left; -1: another session is at it';
 
 -- hunt.replay: the findings that the updates of a past time, since and until included, give on
 -- their own.  The beginning of the time is taken as empty: what was announced before says nothing.
@@ -1510,12 +1650,15 @@ BEGIN
 		END IF;
 	END IF;
 	SELECT s.percent, s.dormant_after INTO cfg FROM hunt.setting(config) s;
-	prefixes := ARRAY(SELECT DISTINCT s.prefix FROM hunt.suspects(version, hunt.prefix_lengths(version), since, until) s);
+	prefixes := ARRAY(SELECT DISTINCT s.prefix
+	    FROM hunt.suspects(version, hunt.prefix_lengths(version), since, until) s);
 	IF cardinality(prefixes) > 0 THEN
 		EXECUTE format('SELECT greatest((SELECT max(ts) FROM bgp.route_event WHERE ts >= %1$L AND ts <= %2$L),
-		    (SELECT max(ts) FROM bgp.session_log WHERE ts >= %1$L AND ts <= %2$L AND peer_id IS NOT NULL))', since, until) INTO clock;
+		    (SELECT max(ts) FROM bgp.session_log WHERE ts >= %1$L AND ts <= %2$L AND peer_id IS NOT NULL))',
+		    since, until) INTO clock;
 		clock := least(clock, now());
-		FOR g IN SELECT e.prefix, e.events FROM hunt.events_of(version, prefixes, array_fill(since, ARRAY[cardinality(prefixes)]), until) e
+		FOR g IN SELECT e.prefix, e.events
+		    FROM hunt.events_of(version, prefixes, array_fill(since, ARRAY[cardinality(prefixes)]), until) e
 		    ORDER BY e.prefix
 		LOOP
 			FOR c IN SELECT * FROM hunt.follow(g.prefix, g.events, '{}', '{}', cfg.percent) LOOP
@@ -1524,14 +1667,16 @@ BEGIN
 				n := n + 1;
 				f.finding_id := n;
 				f.config_version := version;
-				SELECT a.seen, a.withdrawn INTO f.peers_seen, f.peers_withdrawn FROM hunt.case_asns(c.peers) a;
+				SELECT a.seen, a.withdrawn INTO f.peers_seen, f.peers_withdrawn
+				    FROM hunt.case_asns(c.peers) a;
 				IF f.ended_at IS NULL THEN
 					f.state := hunt.quiet_state(version, f, clock - f.last_seen, cfg.dormant_after);
 				END IF;
-				RETURN NEXT ROW(f.finding_id, f.hunt, f.type, f.prefix, f.configured_prefix, f.hijacker_asn, f.state, f.first_seen,
-				    f.last_seen, f.ended_at, f.detected_at, f.peers_seen, f.peers_withdrawn, f.asns_infected,
-				    f.community_annotation, f.rpki_status, CASE WHEN version > 0 THEN version END, f.acknowledged, f.note,
-				    f.evidence)::hunt.finding;
+				RETURN NEXT ROW(f.finding_id, f.hunt, f.type, f.prefix, f.configured_prefix,
+				    f.hijacker_asn, f.state, f.first_seen,
+				    f.last_seen, f.ended_at, f.detected_at, f.peers_seen, f.peers_withdrawn,
+				    f.asns_infected, f.community_annotation, f.rpki_status, CASE WHEN version > 0
+				    THEN version END, f.acknowledged, f.note, f.evidence)::hunt.finding;
 			END LOOP;
 		END LOOP;
 	END IF;
@@ -1559,20 +1704,27 @@ DECLARE
 	mine	hunt.rule_event[];
 BEGIN
 	FOR f IN SELECT r.* FROM hunt.finding_row r WHERE r.ended_at IS NULL ORDER BY r.finding_id LOOP
-		mine := ARRAY(SELECT ROW(p.last_seen, p.peer_id, 0, 'S', f.prefix, p.path_id, p.path, p.as_path, NULL, p.communities, q.collector,
-		    q.peer_address, q.peer_asn, NULL, ARRAY(SELECT j FROM hunt.judge($1, f.prefix, p.path, p.as_path, p.communities, q.peer_asn) j))::hunt.rule_event
-		    FROM hunt.finding_peer p JOIN bgp.peer q USING (peer_id) WHERE p.finding_id = f.finding_id AND p.ended_at IS NULL);
+		mine := ARRAY(SELECT ROW(p.last_seen, p.peer_id, 0, 'S', f.prefix, p.path_id, p.path, p.as_path, NULL,
+		    p.communities, q.collector, q.peer_address, q.peer_asn, NULL,
+		    ARRAY(SELECT j FROM hunt.judge($1, f.prefix, p.path, p.as_path, p.communities,
+		    q.peer_asn) j))::hunt.rule_event
+		    FROM hunt.finding_peer p JOIN bgp.peer q USING (peer_id) WHERE p.finding_id = f.finding_id
+		    AND p.ended_at IS NULL);
 		routes := routes || mine;
-		SELECT count(*) FILTER (WHERE x.shows) AS here, (SELECT count(DISTINCT p.peer_id) FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id) AS seen
+		SELECT count(*) FILTER (WHERE x.shows) AS here,
+		    (SELECT count(DISTINCT p.peer_id) FROM hunt.finding_peer p
+		    WHERE p.finding_id = f.finding_id) AS seen
 		INTO s FROM (SELECT m.peer_id, bool_or(EXISTS (SELECT FROM unnest(m.verdicts) w
 			WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn)) AS shows
 		    FROM unnest(mine) m GROUP BY m.peer_id) x;
 		UPDATE hunt.finding_peer p SET ended_at = now(), ended_by = 'rules'
 		FROM unnest(mine) m
 		WHERE p.finding_id = f.finding_id AND p.peer_id = m.peer_id AND p.path_id = m.path_id
-		  AND NOT EXISTS (SELECT FROM unnest(m.verdicts) w WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn);
+		  AND NOT EXISTS (SELECT FROM unnest(m.verdicts) w WHERE w.type = f.type
+		      AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn);
 		f.config_version := $1;
-		SELECT a.withdrawn INTO f.peers_withdrawn FROM hunt.case_asns(ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
+		SELECT a.withdrawn INTO f.peers_withdrawn
+		    FROM hunt.case_asns(ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
 		IF s.here = 0 OR s.seen - s.here >= greatest(1, round(s.seen * $2 / 100)) THEN
 			IF f.state = 'candidate' THEN
 				DELETE FROM hunt.finding_row r WHERE r.finding_id = f.finding_id;
@@ -1591,8 +1743,10 @@ BEGIN
 			f.annotation_rank := v.annotation_rank;
 			f.community_annotation := v.annotation;
 		END IF;
-		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, peers_withdrawn, configured_prefix, min_peers, annotation_rank, community_annotation)
-		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn, f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
+		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, peers_withdrawn,
+		    configured_prefix, min_peers, annotation_rank, community_annotation)
+		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn,
+		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
 		WHERE r.finding_id = f.finding_id;
 		IF f.state <> 'candidate' THEN
 			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
@@ -1602,17 +1756,21 @@ BEGIN
 	FOR g IN
 		SELECT x.prefix, array_agg(x.e ORDER BY x.ts, x.peer_id, x.path_id) AS events
 		FROM (SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id) r.prefix, r.ts, r.peer_id, r.path_id,
-			ROW(r.ts, r.peer_id, r.seq, r.kind, r.prefix, r.path_id, r.path, r.as_path, r.next_hop, r.communities, r.collector,
-			r.peer_address, r.peer_asn, r.begin_ts,
-			-- what is known to be shown needs no second telling; what has ended has, though some still have it
+			ROW(r.ts, r.peer_id, r.seq, r.kind, r.prefix, r.path_id, r.path, r.as_path, r.next_hop,
+			    r.communities, r.collector, r.peer_address, r.peer_asn, r.begin_ts,
+			-- what is known to be shown needs no second telling; what has ended has, though some
+			-- still have it
 			ARRAY(SELECT w FROM unnest(r.verdicts) w WHERE NOT EXISTS (
 			    SELECT FROM hunt.finding_row o JOIN hunt.finding_peer p USING (finding_id)
-			    WHERE o.prefix = r.prefix AND o.ended_at IS NULL AND o.type = w.type AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
+			    WHERE o.prefix = r.prefix AND o.ended_at IS NULL AND o.type = w.type
+			    AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
 			      AND p.peer_id = r.peer_id AND p.path_id = r.path_id AND p.ended_at IS NULL)
 			  AND NOT EXISTS (
 			    SELECT FROM hunt.finding_row o
-			    WHERE o.prefix = r.prefix AND o.type = w.type AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
-			      AND o.ended_at IS NOT NULL AND o.state IN ('withdrawn', 'resolved', 'ignored') AND o.last_event >= r.ts)))::hunt.rule_event AS e
+			    WHERE o.prefix = r.prefix AND o.type = w.type
+			    AND o.hijacker_asn IS NOT DISTINCT FROM w.hijacker_asn
+			      AND o.ended_at IS NOT NULL AND o.state IN ('withdrawn', 'resolved', 'ignored')
+			      AND o.last_event >= r.ts)))::hunt.rule_event AS e
 		    FROM unnest(routes) r WHERE cardinality(r.verdicts) > 0
 		    ORDER BY r.prefix, r.peer_id, r.path_id, r.ts DESC) x
 		WHERE cardinality(((x.e)::hunt.rule_event).verdicts) > 0
@@ -1620,8 +1778,10 @@ BEGIN
 	LOOP
 		-- (those just closed do not stand against what the new rules make of the same routes)
 		DECLARE
-			cases	hunt.finding_row[] := ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = g.prefix AND r.ended_at IS NULL);
-			peers	hunt.finding_peer[] := ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id IN (SELECT x.finding_id FROM unnest(cases) x));
+			cases	hunt.finding_row[] := ARRAY(SELECT r FROM hunt.finding_row r WHERE r.prefix = g.prefix
+			    AND r.ended_at IS NULL);
+			peers	hunt.finding_peer[] := ARRAY(SELECT p FROM hunt.finding_peer p
+			    WHERE p.finding_id IN (SELECT x.finding_id FROM unnest(cases) x));
 			c	hunt.rule_case;
 		BEGIN
 			FOR c IN SELECT * FROM hunt.follow(g.prefix, g.events, cases, peers, $2) LOOP
@@ -1645,10 +1805,12 @@ BEGIN
 	    SELECT * FROM (
 		SELECT e.since, e.peer_id, e.seq, 'S'::"char", e.prefix, e.path_id, e.path, e.as_path, e.next_hop,
 		    e.communities || e.large_communities, p.collector, p.peer_address, p.peer_asn, NULL::timestamptz,
-		    ARRAY(SELECT j FROM hunt.judge(%1$s, e.prefix, e.path, e.as_path, e.communities || e.large_communities, p.peer_asn) j) AS verdicts
+		    ARRAY(SELECT j FROM hunt.judge(%1$s, e.prefix, e.path, e.as_path, e.communities
+		    || e.large_communities, p.peer_asn) j) AS verdicts
 		-- (OFFSET 0: in this order, and nothing is asked of routes that no rule is about)
 		FROM unnest($2, $3) w (low, high),
-		    LATERAL (SELECT * FROM bgp.rib_entry x WHERE x.prefix >= w.low AND x.prefix <= w.high AND x.qualifier = '' OFFSET 0) e,
+		    LATERAL (SELECT * FROM bgp.rib_entry x WHERE x.prefix >= w.low AND x.prefix <= w.high
+		    AND x.qualifier = '' OFFSET 0) e,
 		    LATERAL (SELECT * FROM bgp.peer q WHERE q.peer_id = e.peer_id OFFSET 0) p
 		WHERE NOT coalesce(e.ts < p.stale_since, false) AND NOT %2$s
 		OFFSET 0) s
@@ -1680,9 +1842,11 @@ BEGIN
 		-- What the routes do not show yet; and what is being committed while the helper cannot
 		-- know of us: the next scan looks at the last seconds once more.
 		INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
-		SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b WHERE b.consumer = 'rib'
+		SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b
+		    WHERE b.consumer = 'rib'
 		UNION ALL
-		SELECT 'hunt', p.peer_id, 0, 9223372036854775807, clock_timestamp() - interval '10 seconds', clock_timestamp() + interval '10 seconds'
+		SELECT 'hunt', p.peer_id, 0, 9223372036854775807, clock_timestamp() - interval '10 seconds',
+		    clock_timestamp() + interval '10 seconds'
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';
 	END IF;
 	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s));
@@ -1717,15 +1881,18 @@ DECLARE
 	f	hunt.finding_row := hunt.finding_for(id);
 BEGIN
 	IF f.state = 'resolved' OR f.state = 'ignored' AND NOT f.auto_ignored THEN
-		RAISE EXCEPTION 'finding % cannot be resolved: it is %', id, f.state USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'finding % cannot be resolved: it is %', id,
+		    f.state USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
-	UPDATE hunt.finding_row r SET state = 'resolved', auto_ignored = false, acknowledged = true, ended_at = coalesce(r.ended_at, now())
+	UPDATE hunt.finding_row r SET state = 'resolved', auto_ignored = false, acknowledged = true,
+	    ended_at = coalesce(r.ended_at, now())
 	WHERE r.finding_id = id RETURNING * INTO f;
 	PERFORM hunt.finding_changed(f, 'resolved');
 END
 $$;
 COMMENT ON FUNCTION hunt.resolve(bigint) IS
-    'it was real and is over: ends it, and acknowledges it; refused if it is resolved or ignored. Announced again, it is a new finding';
+    'it was real and is over: ends it, and acknowledges it; refused if it is resolved or ignored. Announced again, it is
+a new finding';
 
 CREATE OR REPLACE FUNCTION hunt.ignore(id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
@@ -1733,7 +1900,8 @@ DECLARE
 	f	hunt.finding_row := hunt.finding_for(id);
 BEGIN
 	IF f.state = 'resolved' OR f.state = 'ignored' AND NOT f.auto_ignored THEN
-		RAISE EXCEPTION 'finding % cannot be ignored: it is %', id, f.state USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'finding % cannot be ignored: it is %', id,
+		    f.state USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	UPDATE hunt.finding_row r SET state = 'ignored', auto_ignored = false, acknowledged = false
 	WHERE r.finding_id = id RETURNING * INTO f;
@@ -1741,7 +1909,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hunt.ignore(bigint) IS
-    'it is of no interest: stays ignored for as long as it is there (ended_at tells when it is gone); refused if it is resolved or ignored';
+    'it is of no interest: stays ignored for as long as it is there (ended_at tells when it is gone); refused if it is
+resolved or ignored';
 
 CREATE OR REPLACE FUNCTION hunt.acknowledge(id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
@@ -1749,7 +1918,8 @@ DECLARE
 	f	hunt.finding_row := hunt.finding_for(id);
 BEGIN
 	IF f.state = 'ignored' AND NOT f.auto_ignored THEN
-		RAISE EXCEPTION 'finding % cannot be acknowledged: it is ignored', id USING ERRCODE = 'object_not_in_prerequisite_state';
+		RAISE EXCEPTION 'finding % cannot be acknowledged: it is ignored',
+		    id USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	IF f.acknowledged THEN
 		RETURN;
@@ -1782,7 +1952,8 @@ SELECT c.version AS config_version, c.loaded_at, jsonb_array_length(c.config -> 
     s.last_scan, s.last_duration, s.high_ts AS scanned_to
 FROM hunt.scan_state s
     LEFT JOIN (SELECT * FROM hunt.config ORDER BY version DESC LIMIT 1) c ON true
-    LEFT JOIN (SELECT count(*) AS batches, min(queued_at) AS oldest FROM bgp.batch_pending WHERE consumer = 'hunt') b ON true;
+    LEFT JOIN (SELECT count(*) AS batches, min(queued_at) AS oldest FROM bgp.batch_pending
+    WHERE consumer = 'hunt') b ON true;
 COMMENT ON VIEW hunt.status IS 'is scanning up to date, and with which rules';
 COMMENT ON COLUMN hunt.status.config_version IS 'NULL: no rules are loaded';
 COMMENT ON COLUMN hunt.status.backlog_batches IS 'committed and not scanned yet';
@@ -1801,23 +1972,35 @@ COMMENT ON FUNCTION hunt.config_refuse(jsonb) IS 'fails with all that is wrong w
 COMMENT ON FUNCTION hunt.rules_install(int, jsonb) IS 'the rules of a configuration as rows';
 COMMENT ON FUNCTION hunt.rules_remove(int) IS 'removes these rows';
 COMMENT ON FUNCTION hunt.prefix_lengths(int) IS 'lengths of the configured prefixes';
-COMMENT ON FUNCTION hunt.judge_prepends(bigint[], jsonb) IS 'the AS that breaks the prepend pattern which fits best; NULL: one matches';
-COMMENT ON FUNCTION hunt.annotate_route(hunt.rule[], text[]) IS 'the annotation that the communities of a route call for';
+COMMENT ON FUNCTION hunt.judge_prepends(bigint[], jsonb) IS
+    'the AS that breaks the prepend pattern which fits best; NULL: one matches';
+COMMENT ON FUNCTION hunt.annotate_route(hunt.rule[], text[]) IS
+    'the annotation that the communities of a route call for';
 COMMENT ON FUNCTION hunt.event_columns(int) IS 'SQL of a hunt.rule_event of a row of the log';
-COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], bigint[], bigint[], boolean) IS 'events that the rules object to, or that are of prefixes with findings';
-COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS 'ends of sessions and route refreshes of a peer';
-COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz) IS 'all events of prefixes in their order, judged';
+COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], bigint[], bigint[], boolean) IS
+    'events that the rules object to, or that are of prefixes with findings';
+COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
+    'ends of sessions and route refreshes of a peer';
+COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz) IS
+    'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
 COMMENT ON FUNCTION hunt.setting(jsonb) IS 'settings of a configuration, or what holds without';
-COMMENT ON FUNCTION hunt.quiet_state(int, hunt.finding_row, interval, interval) IS 'state of an open finding that has been quiet for a time';
+COMMENT ON FUNCTION hunt.quiet_state(int, hunt.finding_row, interval, interval) IS
+    'state of an open finding that has been quiet for a time';
 COMMENT ON FUNCTION hunt.case_asns(hunt.finding_peer[]) IS 'ASNs of peers: all, and those that no longer show it';
-COMMENT ON FUNCTION hunt.finding_changed(hunt.finding_row, text) IS 'notes a change of a finding and sends NOTIFY exabgp_pg_finding';
-COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int) IS 'keeps a finding; true if something changed that people see';
-COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz) IS 'makes quiet findings dormant, or ignored as autoignore says';
+COMMENT ON FUNCTION hunt.finding_changed(hunt.finding_row, text) IS
+    'notes a change of a finding and sends NOTIFY exabgp_pg_finding';
+COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int) IS
+    'keeps a finding; true if something changed that people see';
+COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz) IS
+    'makes quiet findings dormant, or ignored as autoignore says';
 COMMENT ON FUNCTION hunt.closed_cases(cidr) IS 'findings of a prefix before whose end nothing is news';
-COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS 'later events of a prefix change its findings';
-COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS 'the findings of a prefix since a time, anew from all its events';
-COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS 'judges open findings and the routes that are there under new rules';
+COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS
+    'later events of a prefix change its findings';
+COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS
+    'the findings of a prefix since a time, anew from all its events';
+COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS
+    'judges open findings and the routes that are there under new rules';
 COMMENT ON FUNCTION hunt.prefix_ranges(int) IS 'index ranges of the configured prefixes';
 COMMENT ON FUNCTION hunt.plain_clause(int) IS 'SQL that tells routes which are plainly legitimate';
 COMMENT ON FUNCTION hunt.finding_for(bigint) IS 'the finding that a move is about, locked';
@@ -1827,19 +2010,21 @@ DECLARE
 	name	text;
 BEGIN
 	-- ours only: others have functions in this schema as well
-	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,check_interval,
-	    check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,judged_paths,judge_prepends,annotate_route,
-	    judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_suspects,config_load,finding_for,
-	    resolve,ignore,acknowledge,annotate}'::text[] LOOP
+	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,
+	    check_interval,check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,
+	    judged_paths,judge_prepends,annotate_route,judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,
+	    suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,finding_changed,store,
+	    settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_suspects,config_load,
+	    finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
 END
 $$;
-GRANT SELECT ON hunt.config, hunt.rule, hunt.rule_prefix, hunt.autoignore_prefix, hunt.finding, hunt.finding_row, hunt.finding_peer,
-    hunt.finding_change, hunt.scan_state, hunt.status TO exabgp_pg_reader;
+GRANT SELECT ON hunt.config, hunt.rule, hunt.rule_prefix, hunt.autoignore_prefix, hunt.finding, hunt.finding_row,
+    hunt.finding_peer, hunt.finding_change, hunt.scan_state, hunt.status TO exabgp_pg_reader;
 -- all that config_check calls runs with the caller's rights
-GRANT EXECUTE ON FUNCTION hunt.config_check(jsonb), hunt.prefix_range(text), hunt.json_key(text, text), hunt.json_is_int(jsonb, numeric, numeric),
+GRANT EXECUTE ON FUNCTION hunt.config_check(jsonb), hunt.prefix_range(text), hunt.json_key(text, text),
+    hunt.json_is_int(jsonb, numeric, numeric),
     hunt.check_keys(jsonb, text[], text), hunt.check_prefixes(jsonb, text), hunt.check_asns(jsonb, text, boolean),
     hunt.check_interval(jsonb, text), hunt.check_annotations(jsonb, text),
     hunt.clean_path(bigint[]), hunt.judged_paths(bigint[], text, bigint),

@@ -33,7 +33,8 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('bgp.ensure_partition', 0));
 	IF NOT bgp.is_attached(top) THEN
 		IF to_regclass('bgp.' || quote_ident(top)) IS NULL THEN
-			EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY RANGE (ts)', top);
+			EXECUTE format('CREATE TABLE bgp.%I (LIKE bgp.route_event INCLUDING ALL) PARTITION BY'
+			    ' RANGE (ts)', top);
 			EXECUTE format('GRANT SELECT ON bgp.%I TO exabgp_pg_reader', top);
 		END IF;
 		EXECUTE format('ALTER TABLE bgp.route_event ATTACH PARTITION bgp.%I FOR VALUES IN (%s)', top, $1);
@@ -41,7 +42,8 @@ BEGIN
 	IF bgp.is_attached(leaf) THEN
 		RETURN false;
 	END IF;
-	IF (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = to_regclass('bgp.' || quote_ident(top))) >= bgp.days_max() THEN
+	IF (SELECT count(*) FROM pg_inherits i
+	    WHERE i.inhparent = to_regclass('bgp.' || quote_ident(top))) >= bgp.days_max() THEN
 		RAISE EXCEPTION 'peer % has % days in the log', $1, bgp.days_max() USING ERRCODE = 'EP002';
 	END IF;
 	-- insert-only: vacuum seldom, for the visibility map and freezing; analyze as ever,
@@ -75,7 +77,8 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bgp.replicated_day() IS 'makes the partition of a day for rows of another database that are to come';
+COMMENT ON FUNCTION bgp.replicated_day() IS
+    'makes the partition of a day for rows of another database that are to come';
 CREATE OR REPLACE TRIGGER replicated_day BEFORE INSERT ON bgp.route_day
     FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION bgp.replicated_day();
 ALTER TABLE bgp.route_day ENABLE REPLICA TRIGGER replicated_day;
@@ -86,12 +89,14 @@ CREATE OR REPLACE FUNCTION bgp.replicated_batch() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NEW.consumer = 'rib' THEN
-		PERFORM bgp.batch_note(NEW.from_seq, NEW.to_seq, ARRAY[NEW.peer_id], ARRAY[NEW.from_ts], ARRAY[NEW.to_ts]);
+		PERFORM bgp.batch_note(NEW.from_seq, NEW.to_seq, ARRAY[NEW.peer_id], ARRAY[NEW.from_ts],
+		    ARRAY[NEW.to_ts]);
 	END IF;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION bgp.replicated_batch() IS 'tells the consumers of this database of a batch that was loaded in another';
+COMMENT ON FUNCTION bgp.replicated_batch() IS
+    'tells the consumers of this database of a batch that was loaded in another';
 CREATE OR REPLACE TRIGGER replicated_batch BEFORE INSERT ON bgp.batch_pending
     FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION bgp.replicated_batch();
 ALTER TABLE bgp.batch_pending ENABLE REPLICA TRIGGER replicated_batch;
@@ -106,7 +111,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	FROM pg_subscription s JOIN pg_subscription_rel r ON r.srsubid = s.oid
 	WHERE s.subname = $1 AND s.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 $$;
-COMMENT ON FUNCTION bgp.replication_ready(text) IS 'does a subscription follow, all of what was there before being copied?';
+COMMENT ON FUNCTION bgp.replication_ready(text) IS
+    'does a subscription follow, all of what was there before being copied?';
 
 REVOKE ALL ON FUNCTION bgp.replicated_day(), bgp.replicated_batch(), bgp.replication_ready(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bgp.replication_ready(text) TO exabgp_pg_reader;

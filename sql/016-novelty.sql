@@ -4,7 +4,8 @@
 -- NULL rather than false: few announcements are new, and no withdrawal has any of this
 ALTER TABLE bgp.route_event ADD COLUMN IF NOT EXISTS repeated boolean;
 COMMENT ON COLUMN bgp.route_event.repeated IS
-    'true: an announcement that came before, of the same peer, family and UTC day, had the same AS path, communities and large communities. NULL: none had, or it is not known';
+    'true: an announcement that came before, of the same peer, family and UTC day, had the same AS path, communities and
+large communities. NULL: none had, or it is not known';
 
 -- The announcements that have something new, a tenth of all: whatever path a peer had on a day, one of
 -- them has it.  And prefixes with their origins: hunts group by them in the order of the
