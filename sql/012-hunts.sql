@@ -20,8 +20,9 @@
 --
 -- How they are made: what may be suspect at all is found first, by as little as will do: prefixes and origins
 -- by the index of whole leafs alone (hunt.pairs), paths and communities by the announcements that have new ones
--- (hunt.novel_clause).  Only then the updates are read that show it, by queries put together with the time
--- range as constants, so that they read the leafs of that range only.
+-- (hunt.novel_clause), what may be lost by withdrawals, less what bgp.rib has again (hunt.withdrawn, hunt.gone).
+-- Only then the updates are read that show it, by queries put together with the time range as constants, so
+-- that they read the leafs of that range only.
 
 CREATE SCHEMA IF NOT EXISTS hunt;
 
