@@ -86,7 +86,8 @@ is "$(sql "SELECT p.stale_since = g.from_ts FROM bgp.peer p JOIN bgp.ingest_gap 
 is "$(figure input_lines_total) $(figure dropped_lines_total) $(figure database_up)" "1501 0 1" "lines read, none dropped, the database is up"
 ok "the stalls have been counted" at_least 1 stdin_stall_seconds_count
 for follower in rib hunt; do
-	ok "$follower was brought up to date" wait_for 20 at_least 1 follower_runs_total "follower=\"$follower\""
+	ok "$follower ran" wait_for 20 at_least 1 follower_runs_total "follower=\"$follower\""
+	ok "and has nothing left to do" wait_for 40 equals 0 follower_stalled_seconds "follower=\"$follower\""
 done
 is "$(followers failures_total)" "0 0" "without a failure"
 
