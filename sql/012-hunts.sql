@@ -1341,7 +1341,8 @@ BEGIN
 			LEFT JOIN (SELECT s.prefix, count(*) AS n FROM (%s) s
 			    WHERE s.prefix IN (SELECT p FROM unnest($1) p GROUP BY p) GROUP BY s.prefix) s
 			    USING (prefix)
-			WHERE g.n * 100 >= (g.n + g.said + coalesce(s.n, 0) - g.also) * %L$q$, said[part], percent)
+			WHERE g.n * 100 >= greatest((g.n + g.said + coalesce(s.n, 0) - g.also) * %L, 1)$q$,
+			    said[part], percent)
 			    INTO gone USING gone.prefix, gone.n, gone.also, gone.said;
 	END LOOP;
 	PERFORM hunt.plan_for(false, narrow => true);

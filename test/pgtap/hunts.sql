@@ -597,8 +597,8 @@ $$;
 CREATE FUNCTION pg_temp.compare(why text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT is(pg_temp.whole(h, r.since, 8, r.until, m), pg_temp.whole(h, r.since, 0, r.until, m), format('%s%s: %s to %s, %s', h, m, r.since, r.until, $1))
 	FROM unnest('{visibility_loss,origin_outage,short_lived}'::text[]) h,
-	    (VALUES ('2021-03-03'::timestamptz, '2021-03-04'::timestamptz), ('2021-03-03 06:00', 'infinity'), ('2021-03-02 12:00', '2021-03-03 15:00')) r (since, until),
-	    unnest('{"",", percent => 1",", percent => 100",", peer_ids => (SELECT array_agg(peer_id) FROM id WHERE n > 2)",", family => $f$ipv6 unicast$f$"}'::text[]) m
+	    (VALUES ('2021-03-03'::timestamptz, '2021-03-04'::timestamptz), ('2021-03-03 06:00', 'infinity'), ('-infinity', 'infinity'), ('2021-03-02 12:00', '2021-03-03 15:00')) r (since, until),
+	    unnest('{"",", percent => 1",", percent => 100",", percent => 0",", percent => NULL",", peer_ids => (SELECT array_agg(peer_id) FROM id WHERE n > 2)",", family => $f$ipv6 unicast$f$"}'::text[]) m
 	WHERE h <> 'short_lived' OR m !~ 'percent'
 $$;
 SELECT pg_temp.compare('by a table that does not follow');
@@ -606,6 +606,11 @@ SELECT pg_temp.follow('2021-03-03', '2021-03-03 13:00') \g /dev/null
 SELECT pg_temp.compare('by a table that follows to noon');
 SELECT pg_temp.follow('2021-03-03 13:00', '2021-03-04') \g /dev/null
 SELECT pg_temp.compare('by a table that follows');
+SAVEPOINT down;
+UPDATE bgp.peer SET stale_since = '2021-03-03 20:00' WHERE peer_id = (SELECT peer_id FROM id WHERE n = 1);
+DELETE FROM bgp.rib_entry WHERE peer_id = (SELECT peer_id FROM id WHERE n = 3);
+SELECT pg_temp.compare('by a table of which a part is uncertain and a session went down');
+ROLLBACK TO down;
 SELECT isnt(pg_temp.whole(h, '2021-03-03', 8, '2021-03-04', m), '', h || ' finds something that day')
 FROM (VALUES ('visibility_loss', ''), ('origin_outage', ', percent => 1'), ('short_lived', '')) v (h, m);
 SELECT ok(cardinality(hunt.gone('2021-03-03', '2021-03-04', NULL, NULL, 50, false)) < 0.8 * (SELECT count(DISTINCT prefix) FROM bgp.route_event WHERE ts >= '2021-03-03' AND kind = 'W'),
@@ -627,6 +632,7 @@ BEGIN
 		RETURN NEXT name || CASE WHEN found > 0 THEN ' finds' ELSE ' ran' END;
 	END LOOP;
 	PERFORM hunt.updates('203.0.113.0/24', now() - interval '1 day', now());
+	PERFORM hunt.gone(make_timestamptz(2021, 3, 3, 0, 0, 0, 'UTC'), make_timestamptz(2021, 3, 4, 0, 0, 0, 'UTC'), NULL, NULL, 50, true);
 	RESET ROLE;
 END
 $$;
