@@ -1090,7 +1090,8 @@ BEGIN
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (%s),
 		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v
-		    GROUP BY 1, 2), covering AS (
+		    GROUP BY 1, 2),
+		covering AS (
 			SELECT p.prefix, v.asn, v.max_length
 			FROM (SELECT DISTINCT p.prefix FROM pair p) p
 			JOIN length l ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)
@@ -1621,7 +1622,8 @@ BEGIN
 			    coalesce(%6$L, false)) h
 			WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(%7$L, h.suspect)),
 		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g
-		    GROUP BY g.suspect HAVING count(*) >= %8$L), held AS (
+		    GROUP BY g.suspect HAVING count(*) >= %8$L),
+		held AS (
 			SELECT g.prefix, g.suspect AS origin_asn FROM gone g
 			UNION SELECT k.prefix, k.origin_asn FROM (%10$s) k),
 		-- only of those that this leaves the log is asked, too
