@@ -1295,7 +1295,9 @@ DECLARE
 	gone	record;
 	part	int;
 BEGIN
-	IF hunt.unicast(family) IS NULL OR to_ts <= bgp.day_start((SELECT max(p.day) FROM bgp.partition p))
+	-- (days to come may have leafs already)
+	IF hunt.unicast(family) IS NULL
+	    OR to_ts <= bgp.day_start((SELECT least(max(p.day), (now() AT TIME ZONE 'UTC')::date) FROM bgp.partition p))
 	    OR (SELECT l.leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, true) l) IS NULL THEN
 		RETURN NULL;
 	END IF;

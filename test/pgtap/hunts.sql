@@ -616,6 +616,11 @@ FROM (VALUES ('visibility_loss', ''), ('origin_outage', ', percent => 1'), ('sho
 SELECT ok(cardinality(hunt.gone('2021-03-03', '2021-03-04', NULL, NULL, 50, false)) < 0.8 * (SELECT count(DISTINCT prefix) FROM bgp.route_event WHERE ts >= '2021-03-03' AND kind = 'W'),
     'not all that was withdrawn is looked at more closely');
 SELECT is(hunt.gone('2021-03-02', '2021-03-03', NULL, NULL, 50, false), NULL, 'another day is not found so');
+SAVEPOINT ahead;
+SELECT count(bgp.ensure_partition(peer_id, (now() AT TIME ZONE 'UTC')::date + d)) FROM id, generate_series(0, 2) d WHERE n = 1 \g /dev/null
+SELECT isnt(hunt.gone(date_trunc('day', now()), 'infinity', NULL, NULL, 50, false), NULL, 'today is the last day, whatever is prepared for the next');
+SELECT is(hunt.gone('2021-03-03', '2021-03-04', NULL, NULL, 50, false), NULL, 'and an earlier one is not');
+ROLLBACK TO ahead;
 
 -- as an analyst with settings of their own
 CREATE FUNCTION pg_temp.as_reader() RETURNS SETOF text LANGUAGE plpgsql SET timezone = 'Pacific/Auckland' SET datestyle = 'German, DMY' SET intervalstyle = 'iso_8601'
