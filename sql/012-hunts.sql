@@ -1559,7 +1559,7 @@ BEGIN
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	SELECT array_agg(l.peer_id) AS peer_id, array_agg(l.prefix) AS prefix, array_agg(l.path_id) AS path_id,
 	    array_agg(l.origin_asn) AS origin_asn, array_agg(l.a) AS a, array_agg(l.w) AS w
-	INTO said FROM hunt.lost(since, until, within, peer_ids, family, mine, percent, true, false) l;
+	INTO said FROM hunt.lost(since, until, within, peer_ids, family, mine, percent, standing IS NOT TRUE, false) l;
 	mine := (SELECT array_agg(DISTINCT p) FROM unnest(said.prefix) p);
 	IF mine IS NULL THEN
 		RETURN;
