@@ -171,18 +171,16 @@ COMMENT ON FUNCTION hunt.kept_leafs(timestamptz, int[], text) IS
     'for the hunts: the routes that peers have had since before a moment, leaf by leaf';
 
 -- hunt.kept: routes that are there now and came before this moment: they were there all along.  A query like
--- hunt.standing's, but fast, and without what was lost or changed since then.  wanted: a condition on their
--- leaf e, or ''.  Of all peers if the question is narrow (within or wanted), else of hunt.full_peers.
+-- hunt.standing's, but fast, and without what was lost or changed since then.  wanted: a condition on each
+-- peer's leaf e, or ''; what is long does not belong there, as it is repeated for each.  peer_ids: NULL for all.
 CREATE OR REPLACE FUNCTION hunt.kept(before timestamptz, within cidr, wanted text, peer_ids int[], family text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce(string_agg(format('SELECT k.prefix, k.origin_asn, %s AS peer_id, k.path_id, k.ts FROM (%s) k',
-	    k.peer_id,
-	    k.source || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || wanted), ' UNION ALL '),
+	    k.peer_id, k.source || coalesce(' AND e.prefix <<= ' || quote_literal(within), '') || wanted),
+	    ' UNION ALL '),
 	    'SELECT NULL::cidr AS prefix, NULL::bigint AS origin_asn, NULL::int AS peer_id, NULL::bigint AS path_id,'
 	    ' NULL::timestamptz AS ts WHERE false')
-	FROM hunt.kept_leafs(before, CASE WHEN within IS NULL AND wanted = '' THEN hunt.full_peers(peer_ids)
-	    ELSE (SELECT array_agg(p.peer_id) FROM bgp.peer p
-	    WHERE p.peer_id = ANY (coalesce($4, ARRAY[p.peer_id]))) END, family) k
+	FROM hunt.kept_leafs(before, coalesce($4, (SELECT array_agg(p.peer_id) FROM bgp.peer p)), family) k
 $$;
 COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, text, int[], text) IS
     'for the hunts: routes that are there now and were before a moment';
@@ -448,7 +446,8 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	IF standing IS NOT FALSE AND before IS NULL THEN
-		before := hunt.kept(since, NULL, hunt.one_of('e.prefix', mine), hunt.full_peers(peer_ids), family);
+		before := format('SELECT k.* FROM (%s) k WHERE true%s',
+		    hunt.kept(since, NULL, '', hunt.full_peers(peer_ids), family), hunt.one_of('k.prefix', mine));
 	END IF;
 	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
@@ -1272,8 +1271,8 @@ BEGIN
 		    ' HAVING count(*) FILTER (WHERE s.gone) * 100 >= greatest(count(*) * %L, 1)%s',
 		    percent, CASE WHEN announced THEN ' AND bool_or(s.announced)' ELSE '' END)),
 	    CASE WHEN others IS NULL THEN ''
-	    ELSE format(' WHERE f.times * 100 >= (SELECT count(DISTINCT k.peer_id) FROM (%s) k'
-	    ' WHERE k.prefix = f.prefix) * %L', others, percent) END) INTO found;
+	    ELSE format(' WHERE f.times * 100 >= greatest((SELECT count(DISTINCT k.peer_id) FROM (%s) k'
+	    ' WHERE k.prefix = f.prefix) * %L, 1)', others, percent) END) INTO found;
 	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END

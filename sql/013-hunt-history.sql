@@ -417,8 +417,9 @@ CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamp
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b'
-	    ' WHERE b.origin_asn IS NOT NULL', hunt.summary_source('origin', since, until, NULL, within, prefixes),
-	    hunt.kept(until, within, hunt.one_of('e.prefix', prefixes), NULL, NULL))
+	    ' WHERE b.origin_asn IS NOT NULL%s', hunt.summary_source('origin', since, until, NULL, within, prefixes),
+	    hunt.kept(until, within, '', CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.full_peers(NULL) END,
+		NULL), hunt.one_of('b.prefix', prefixes))
 $$;
 COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS
     'for the hunts: prefixes and origins before a moment';

@@ -597,7 +597,7 @@ $$;
 CREATE FUNCTION pg_temp.compare(why text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT is(pg_temp.whole(h, r.since, 8, r.until, m), pg_temp.whole(h, r.since, 0, r.until, m), format('%s%s: %s to %s, %s', h, m, r.since, r.until, $1))
 	FROM unnest('{visibility_loss,origin_outage,short_lived}'::text[]) h,
-	    (VALUES ('2021-03-03'::timestamptz, '2021-03-04'::timestamptz), ('2021-03-03 06:00', 'infinity'), ('-infinity', 'infinity'), ('2021-03-02 12:00', '2021-03-03 15:00')) r (since, until),
+	    (VALUES ('2021-03-03'::timestamptz, '2021-03-04'::timestamptz), ('2021-03-03 06:00', 'infinity'), ('-infinity', 'infinity'), ('2021-03-02 12:00', '2021-03-03 15:00'), ('2021-03-02', '2021-03-03')) r (since, until),
 	    unnest('{"",", percent => 1",", percent => 100",", percent => 0",", percent => NULL",", peer_ids => (SELECT array_agg(peer_id) FROM id WHERE n > 2)",", family => $f$ipv6 unicast$f$"}'::text[]) m
 	WHERE h <> 'short_lived' OR m !~ 'percent'
 $$;
@@ -616,6 +616,18 @@ FROM (VALUES ('visibility_loss', ''), ('origin_outage', ', percent => 1'), ('sho
 SELECT ok(cardinality(hunt.gone('2021-03-03', '2021-03-04', NULL, NULL, 50, false)) < 0.8 * (SELECT count(DISTINCT prefix) FROM bgp.route_event WHERE ts >= '2021-03-03' AND kind = 'W'),
     'not all that was withdrawn is looked at more closely');
 SELECT is(hunt.gone('2021-03-02', '2021-03-03', NULL, NULL, 50, false), NULL, 'another day is not found so');
+-- a session of which bgp.rib does not show yet that it went down: it did not have the route when the range began
+SAVEPOINT standing;
+SELECT pg_temp.put('01:00', n, '100.97.0.0/24', 3000 + n || ' 20', '{"day": "2021-03-02"}') FROM generate_series(1, 2) n \g /dev/null
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT '2021-03-02 01:00', '2021-03-02 01:00', '2021-03-02 01:00', 1, 0, -1, 20, i.peer_id, '100.97.0.0/24', '' FROM id i WHERE i.n < 3;
+INSERT INTO bgp.session_log (ts, seq, peer_id, collector, event) SELECT '2021-03-02 20:00', nextval('pg_temp.seq'), i.peer_id, 'hunts', 'down' FROM id i WHERE i.n = 2;
+SELECT pg_temp.put('08:00', 1, '100.97.0.0/24', NULL, '{"day": "2021-03-03"}') \g /dev/null
+SELECT pg_temp.whole('flaps', '2021-03-03', 8) \g /dev/null
+SELECT is((SELECT string_agg(evidence->>'lost' || ' of ' || (evidence->>'of'), ', ')
+    FROM hunt.visibility_loss(since, '2021-03-03 23:00', percent => 60, standing => true) WHERE prefix = '100.97.0.0/24'), '1 of 1', 'visibility_loss: standing, since ' || since)
+FROM unnest('{2021-03-03,2021-03-03 06:00}'::timestamptz[]) since;
+ROLLBACK TO standing;
 SAVEPOINT ahead;
 SELECT count(bgp.ensure_partition(peer_id, (now() AT TIME ZONE 'UTC')::date + d)) FROM id, generate_series(0, 2) d WHERE n = 1 \g /dev/null
 SELECT isnt(hunt.gone(date_trunc('day', now()), 'infinity', NULL, NULL, 50, false), NULL, 'today is the last day, whatever is prepared for the next');
