@@ -33,6 +33,7 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
+    hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text),
     hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint);
 
@@ -312,20 +313,20 @@ $$;
 COMMENT ON FUNCTION hunt.leafs(timestamptz, timestamptz, int[], boolean) IS
     'for the hunts: the leafs of a range, if they may be read whole';
 
--- hunt.cuts: prefixes that cut the table in four parts about as large, by the statistics of the peer that holds
--- most routes, or of the largest of these leafs; '{}' if there are none
+-- hunt.cuts: prefixes that cut the table in four parts that are about as much to read, '{}' if that is not known:
+-- by the statistics of the routes of the peer that holds most, and of the updates of the largest of these leafs
 CREATE OR REPLACE FUNCTION hunt.cuts(leafs regclass[]) RETURNS cidr[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT coalesce((SELECT ARRAY[h.bounds[h.n / 4], h.bounds[h.n / 2], h.bounds[h.n * 3 / 4]]
-	    FROM pg_stats t
-	    JOIN (SELECT format('rib_entry_%s', (hunt.full_peers(NULL))[1]) AS name, 1 AS place
-		UNION ALL (SELECT c.relname, 2 FROM pg_class c WHERE c.oid = ANY ($1) ORDER BY c.reltuples DESC
-		    LIMIT 1)) l ON t.tablename = l.name
-	    CROSS JOIN LATERAL (SELECT b AS bounds, cardinality(b) AS n
-	    FROM (SELECT t.histogram_bounds::text::cidr[] AS b) b) h
-	    WHERE t.schemaname = 'bgp' AND t.attname = 'prefix' AND h.n >= 8 ORDER BY l.place LIMIT 1), '{}')
+	SELECT CASE WHEN cardinality(h.bounds) >= 8 THEN ARRAY[h.bounds[cardinality(h.bounds) / 4],
+	    h.bounds[cardinality(h.bounds) / 2], h.bounds[cardinality(h.bounds) * 3 / 4]] ELSE '{}' END
+	FROM (SELECT array_agg(b ORDER BY b) AS bounds
+	    FROM (SELECT format('rib_entry_%s', (hunt.full_peers(NULL))[1]) AS name
+		UNION ALL (SELECT c.relname FROM pg_class c WHERE c.oid = ANY ($1) ORDER BY c.reltuples DESC LIMIT 1)) l
+	    JOIN pg_stats t ON t.schemaname = 'bgp' AND t.tablename = l.name AND t.attname = 'prefix'
+	    CROSS JOIN LATERAL unnest(t.histogram_bounds::text::cidr[]) b) h
 $$;
-COMMENT ON FUNCTION hunt.cuts(regclass[]) IS 'for the hunts: prefixes that cut the table in parts about as large';
+COMMENT ON FUNCTION hunt.cuts(regclass[]) IS
+    'for the hunts: prefixes that cut the table in parts that are about as much to read';
 
 -- hunt.in_parts: sources, queries of updates e with prefix in front, each grouped, put together, and result
 -- made of that, a query with %s in the place of FROM's item; for each part of the table by itself, since what
@@ -345,11 +346,11 @@ COMMENT ON FUNCTION hunt.in_parts(text[], text, cidr[], text) IS
 -- query; s.said is false for what was only there before.  result: what is made of the pairs of each prefix, a
 -- query with %s in the place of FROM's item; the default is each pair once. more: what else the days of the
 -- range have may be among the pairs, as it does no harm where only suspects are looked for: whole leafs are
--- read by their index alone.  others: more pairs, a query of the three columns (asked for each part of the
--- table if kept, otherwise once); kept: also those of hunt.full_peers that were there before the range and are
--- there now.
+-- read by their index alone.  others: more pairs, queries of the three columns of some e that may be asked for each
+-- part of the table if kept, otherwise once; kept: also those of hunt.full_peers that were there before the range
+-- and are there now.
 CREATE OR REPLACE FUNCTION hunt.pairs(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text,
-    prefixes cidr[], more boolean, others text DEFAULT NULL, kept boolean DEFAULT false,
+    prefixes cidr[], more boolean, others text[] DEFAULT NULL, kept boolean DEFAULT false,
     result text DEFAULT 'SELECT s.prefix, s.origin_asn FROM %s s GROUP BY s.prefix, s.origin_asn')
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO
 SET timezone = 'UTC' AS $$
@@ -389,14 +390,10 @@ BEGIN
 		    || hunt.one_of('e.prefix', prefixes)))
 		INTO sources FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
 	END IF;
-	IF others IS NOT NULL THEN
-		sources := sources || format('SELECT e.prefix, e.origin_asn, e.said FROM (%s) e'
-		    ' WHERE e.origin_asn IS NOT NULL', others);
-	END IF;
-	RETURN hunt.in_parts(sources, '1, 2, 3', cuts, result);
+	RETURN hunt.in_parts(sources || others, '1, 2, 3', cuts, result);
 END
 $$;
-COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text) IS
+COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text[], boolean, text) IS
     'for the hunts: prefixes and their origins in a range';
 
 -- hunt.several_origins: prefixes that may have had more than one origin in a range, or one in it and another
@@ -411,7 +408,8 @@ BEGIN
 	    within IS NOT NULL OR prefixes IS NOT NULL);
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT c.prefix), %L) FROM (%s) c', '{}',
 	    hunt.pairs(from_ts, to_ts, within, peer_ids, family, prefixes, true,
-		'SELECT prefix, origin_asn, false AS said FROM (' || before || ') b', kept,
+		CASE WHEN before IS NOT NULL THEN ARRAY[format(
+		    'SELECT e.prefix, e.origin_asn, false FROM (%s) e WHERE e.origin_asn IS NOT NULL', before)] END, kept,
 		'SELECT s.prefix FROM %s s GROUP BY s.prefix HAVING min(s.origin_asn) <> max(s.origin_asn)'))
 		    INTO found;
 	PERFORM hunt.plan_for(false, narrow => true);
@@ -1610,44 +1608,54 @@ CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamp
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family);
-	held	text;
+	lost	record;
+	likely	record;
 BEGIN
+	SELECT array_agg(h.suspect) AS origin_asn, array_agg(h.prefix) AS prefix, array_agg(h.first_seen) AS first_ts,
+	    array_agg(h.last_seen) AS last_ts, array_agg(h.peers::text) AS peers, array_agg(h.events) AS events
+	INTO lost
+	FROM hunt.visibility_loss(since, until, within, NULL, peer_ids, family, 50, coalesce(standing, false)) h
+	WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(asn, h.suspect);
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
-	held := hunt.kept(since, within, ' AND e.origin_asn IN (SELECT c.origin_asn FROM candidate c)',
-	    (hunt.full_peers(peer_ids))[1:1], NULL);
 	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL, narrow => within IS NOT NULL OR asn IS NOT NULL);
-	RETURN QUERY EXECUTE hunt.report(format($q$
-		WITH gone AS MATERIALIZED (
-			SELECT h.* FROM hunt.visibility_loss(%1$L, %2$L, %3$L, NULL, %4$L, %5$L, 50,
-			    coalesce(%6$L, false)) h
-			WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(%7$L, h.suspect)),
-		candidate AS MATERIALIZED (SELECT g.suspect AS origin_asn, count(*) AS lost FROM gone g
-		    GROUP BY g.suspect HAVING count(*) >= %8$L),
+	EXECUTE format($q$
+		WITH candidate AS MATERIALIZED (
+			SELECT g.origin_asn, count(*) AS lost FROM unnest($1) g (origin_asn)
+			GROUP BY g.origin_asn HAVING count(*) >= %L),
 		held AS (
-			SELECT g.prefix, g.suspect AS origin_asn FROM gone g
-			UNION SELECT k.prefix, k.origin_asn FROM (%10$s) k),
-		-- only of those that this leaves the log is asked, too
-		likely AS MATERIALIZED (
-			SELECT c.origin_asn, c.lost FROM candidate c JOIN held h USING (origin_asn)
-			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %11$L),
-		had AS (
-			SELECT h.prefix, h.origin_asn FROM held h
-			UNION SELECT e.prefix, e.origin_asn FROM %9$s AND e.kind = 'A'
-			    AND e.origin_asn = ANY (ARRAY(SELECT l.origin_asn FROM likely l))),
+			SELECT g.origin_asn, g.prefix FROM unnest($1, $2) g (origin_asn, prefix)
+			UNION SELECT k.origin_asn, k.prefix FROM (%s) k),
+		likely AS (
+			SELECT c.origin_asn, array_agg(h.prefix) AS prefixes FROM candidate c JOIN held h USING (origin_asn)
+			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %L)
+		SELECT array_agg(l.origin_asn) AS origin_asn, array_agg(h.prefix) AS prefix
+		FROM likely l CROSS JOIN unnest(l.prefixes) h (prefix)$q$, min_prefixes,
+	    hunt.kept(since, within, ' AND e.origin_asn IN (SELECT c.origin_asn FROM candidate c)',
+		(hunt.full_peers(peer_ids))[1:1], family), percent)
+	INTO likely USING lost.origin_asn, lost.prefix;
+	IF likely.origin_asn IS NULL THEN
+		RETURN;
+	END IF;
+	-- only of those that this leaves the log is asked, too
+	RETURN QUERY EXECUTE hunt.report(format($q$
+		WITH gone AS (
+			SELECT * FROM unnest($1, $2, $3, $4, $5, $6) g (origin_asn, prefix, first_ts, last_ts, peers, events)),
 		origin AS (
-			SELECT l.origin_asn, l.lost, count(*) AS prefixes FROM likely l JOIN had h USING (origin_asn)
-			GROUP BY l.origin_asn, l.lost HAVING l.lost * 100 >= count(*) * %11$L)
-		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, min(g.first_seen) AS first_ts,
-		    max(g.last_seen) AS last_ts,
-		    (SELECT array_agg(p.peer_id) FROM bgp.peer p
-		    WHERE p.peer_asn IN (SELECT unnest(x.peers) FROM gone x
-		    WHERE x.suspect = o.origin_asn)) AS peer_ids, sum(g.events) AS events,
-		    jsonb_build_object('lost', o.lost, 'of', o.prefixes, 'prefixes',
+			SELECT h.origin_asn, count(*) AS prefixes
+			FROM (SELECT k.origin_asn, k.prefix FROM unnest($7, $8) k (origin_asn, prefix)
+			    UNION SELECT e.origin_asn, e.prefix FROM %s AND e.kind = 'A' AND e.origin_asn = ANY ($9)) h
+			GROUP BY h.origin_asn)
+		SELECT o.origin_asn AS suspect, NULL::cidr AS prefix, min(g.first_ts) AS first_ts,
+		    max(g.last_ts) AS last_ts, (SELECT array_agg(p.peer_id) FROM bgp.peer p
+		    WHERE p.peer_asn IN (SELECT unnest(x.peers::bigint[]) FROM gone x
+		    WHERE x.origin_asn = o.origin_asn)) AS peer_ids, sum(g.events) AS events,
+		    jsonb_build_object('lost', count(*), 'of', o.prefixes, 'prefixes',
 		    to_jsonb((array_agg(g.prefix ORDER BY g.prefix))[1:100])) AS evidence
-		FROM origin o JOIN gone g ON g.suspect = o.origin_asn
-		GROUP BY o.origin_asn, o.lost, o.prefixes$q$,
-	    since, until, within, peer_ids, family, standing, asn, min_prefixes, log, held, percent), NULL, min_peers);
+		FROM origin o JOIN gone g USING (origin_asn)
+		GROUP BY o.origin_asn, o.prefixes HAVING count(*) * 100 >= o.prefixes * %L$q$,
+	    hunt.log_clause(since, until, within, peer_ids, family), percent), NULL, min_peers)
+	    USING lost.origin_asn, lost.prefix, lost.first_ts, lost.last_ts, lost.peers, lost.events, likely.origin_asn,
+		likely.prefix, ARRAY(SELECT DISTINCT o FROM unnest(likely.origin_asn) o);
 END
 $$;
 COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, int[], text, int, int, boolean, int) IS

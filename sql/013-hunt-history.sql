@@ -111,6 +111,13 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION hunt.summary_columns(text) IS 'columns of a kind of summary: origin, link, community or lost';
 
+-- hunt.summary_leaf: the table that has a kind of summary of a day
+CREATE OR REPLACE FUNCTION hunt.summary_leaf(what text, day date) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT format('hunt.day_%s_%s', $1, to_char($2, 'YYYYMMDD'))
+$$;
+COMMENT ON FUNCTION hunt.summary_leaf(text, date) IS 'name of the table that has a kind of summary of a day';
+
 -- hunt.summary_query: what the updates of a log clause have of origins, links or communities, or what was lost
 -- when they ended
 CREATE OR REPLACE FUNCTION hunt.summary_query(what text, log text) RETURNS text
@@ -205,22 +212,22 @@ BEGIN
 		    ' AND d.peer_id = %s', part.leaf, $1, part.peer_id);
 	END LOOP;
 	FOREACH what IN ARRAY '{origin,link,community,lost}'::text[] LOOP
-		leaf := format('day_%s_%s', what, to_char($1, 'YYYYMMDD'));
-		IF to_regclass('hunt.' || leaf) IS NULL THEN
+		leaf := hunt.summary_leaf(what, $1);
+		IF to_regclass(leaf) IS NULL THEN
 			-- made aside and attached, so that no question has to wait
-			EXECUTE format('CREATE TABLE hunt.%I (LIKE hunt.%I INCLUDING ALL)', leaf, 'day_' || what);
-			EXECUTE format('GRANT SELECT ON hunt.%I TO exabgp_pg_reader', leaf);
-			EXECUTE format('ALTER TABLE hunt.%I ATTACH PARTITION hunt.%I FOR VALUES FROM (%L) TO (%L)',
+			EXECUTE format('CREATE TABLE %s (LIKE hunt.%I INCLUDING ALL)', leaf, 'day_' || what);
+			EXECUTE format('GRANT SELECT ON %s TO exabgp_pg_reader', leaf);
+			EXECUTE format('ALTER TABLE hunt.%I ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
 			    'day_' || what, leaf, $1, $1 + 1);
 		ELSE
-			EXECUTE format('DELETE FROM hunt.%I', leaf);
+			EXECUTE format('DELETE FROM %s', leaf);
 		END IF;
-		EXECUTE format('INSERT INTO hunt.%1$I (day, %2$s) SELECT %3$L::date, %2$s FROM (%4$s) s ORDER BY %5$s',
+		EXECUTE format('INSERT INTO %1$s (day, %2$s) SELECT %3$L::date, %2$s FROM (%4$s) s ORDER BY %5$s',
 		    leaf, c.columns, $1, hunt.summary_query(what, log), c.keys)
 		FROM hunt.summary_columns(what) c;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		total := total + n;
-		EXECUTE format('ANALYZE hunt.%I', leaf);
+		EXECUTE format('ANALYZE %s', leaf);
 	END LOOP;
 	RETURN total;
 END
@@ -336,8 +343,8 @@ RETURNS date[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT p.days FROM hunt.summary_parts(from_ts, to_ts, peer_ids) p
 	-- (a day that was summarized before there was this kind has none)
-	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(format('hunt.day_%s_%s', what,
-	    to_char(d, 'YYYYMMDD'))) IS NOT NULL) FROM unnest(p.days) d)
+	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(hunt.summary_leaf(what, d)) IS NOT NULL)
+	    FROM unnest(p.days) d)
 	  AND NOT EXISTS (SELECT FROM hunt.summary_day d LEFT JOIN bgp.partition l USING (day, peer_id)
 	      WHERE d.day = ANY (p.days) AND NOT hunt.unchanged(d, l.leaf))
 $$;
@@ -371,7 +378,7 @@ COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], c
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
 
 -- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin,
--- path; path NULL where it comes from a summary), or (community), which may have the same several times.  more:
+-- path, origin_asn; path NULL where it comes from a summary), or (community), which may have the same several times.  more:
 -- what else the days of the range have may be among it, which makes it faster.
 CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[],
     within cidr, prefixes cidr[], more boolean)
@@ -380,19 +387,19 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 	FROM hunt.summary_parts(since, until, peer_ids) p
 	CROSS JOIN LATERAL (
 		SELECT format('SELECT %s FROM (%s) s', CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link'
-		    THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path'
+		    THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path, NULL::bigint AS origin_asn'
 		    ELSE 'community' END, hunt.summary_days(what, p.days, within, prefixes)) AS query
 		UNION ALL
 		SELECT CASE what
 		    WHEN 'origin' THEN hunt.pairs(l.log_from, l.log_to, within, peer_ids, NULL, prefixes, more)
 		    WHEN 'link' THEN format($q$
 			SELECT p.path[i] AS asn1, p.path[i + 1] AS asn2,
-			    p.path[i + 1] = p.path[cardinality(p.path)] AS to_origin, p.path
-			FROM (SELECT d.path, generate_series(1, cardinality(d.path) - 1) AS i
-			    FROM (SELECT e.path FROM %s AND cardinality(e.path) >= 2
+			    p.path[i + 1] = p.path[cardinality(p.path)] AS to_origin, p.path, p.origin_asn
+			FROM (SELECT d.path, d.origin_asn, generate_series(1, cardinality(d.path) - 1) AS i
+			    FROM (SELECT e.path, e.origin_asn FROM %s AND cardinality(e.path) >= 2
 			    AND (e.as_path IS NULL OR e.as_path NOT LIKE '%%{%%')%s) d) p
 			WHERE p.path[i] <> p.path[i + 1]$q$, c.clause, CASE WHEN n.novel THEN ''
-			    ELSE ' GROUP BY e.peer_id, e.path' END)
+			    ELSE ' GROUP BY e.peer_id, e.path, e.origin_asn' END)
 		    ELSE format($q$
 			SELECT DISTINCT u.community FROM (SELECT e.communities || e.large_communities AS communities
 			    FROM %s AND (e.communities IS NOT NULL OR e.large_communities IS NOT NULL)%s) s
@@ -430,18 +437,23 @@ CREATE OR REPLACE FUNCTION hunt.prefixes_by_pairs(known_from timestamptz, from_t
     peer_ids int[], result text) RETURNS cidr[]
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
+	known	record := hunt.summary_parts(known_from, from_ts, NULL);
 	part	record := hunt.summary_parts(from_ts, to_ts, peer_ids);
+	others	text[];
 	found	cidr[];
 BEGIN
+	-- (day by day: each is read in the order of its index)
+	SELECT array_agg(format('SELECT e.prefix, e.origin_asn, %L::boolean FROM %s e WHERE true', d.said,
+	    hunt.summary_leaf('origin', d.day)))
+	INTO others FROM (SELECT k AS day, false AS said FROM unnest(known.days) k
+	    UNION ALL SELECT p, true FROM unnest(part.days) p) d;
+	others := others || (SELECT array_agg(format('SELECT e.prefix, e.origin_asn, false FROM (%s) e WHERE true',
+	    hunt.pairs(l.log_from, l.log_to, NULL, NULL, NULL, NULL, false)))
+	    FROM unnest(known.log_from, known.log_to) l (log_from, log_to));
 	PERFORM hunt.plan_for(true, true);
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT p.prefix), %L) FROM (%s) p (prefix)', '{}',
-	    hunt.pairs(coalesce(part.log_from[1], from_ts),
-	    coalesce(part.log_to[cardinality(part.log_to)], from_ts), NULL, peer_ids, NULL, NULL, true,
-	    format('SELECT k.prefix, k.origin_asn, false AS said FROM (%s) k UNION ALL SELECT d.prefix, d.origin_asn,'
-	    ' true FROM (%s) d',
-		hunt.summary_keys('origin', known_from, from_ts, NULL, NULL, NULL, false),
-		    hunt.summary_days('origin', part.days, NULL, NULL)),
-	    true, result)) INTO found;
+	    hunt.pairs(coalesce(part.log_from[1], from_ts), coalesce(part.log_to[cardinality(part.log_to)], from_ts),
+		NULL, peer_ids, NULL, NULL, true, others, true, result)) INTO found;
 	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END
@@ -732,6 +744,7 @@ DECLARE
 	lefts	bigint[];
 	rights	bigint[];
 	paths	text[];
+	origins	bigint[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(from_ts, history);
 	IF h.from_ts IS NULL THEN
@@ -741,16 +754,19 @@ BEGIN
 	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	EXECUTE format($q$
 		WITH new AS MATERIALIZED (
-			SELECT s.asn1, s.asn2, s.to_origin, s.path FROM (%s) s
+			SELECT s.* FROM (%s) s
 			    LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1,
 			    s.asn2)
 			WHERE k.asn1 IS NULL),
 		link AS (SELECT DISTINCT s.asn1, s.asn2 FROM new s WHERE true%s)
-		SELECT array_agg(l.asn1), array_agg(l.asn2), (SELECT array_agg(DISTINCT n.path::text) FROM new n
-		    JOIN link USING (asn1, asn2)) FROM link l$q$,
+		SELECT l.asn1, l.asn2, p.paths, p.origins
+		FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2 FROM link k) l,
+		    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
+		    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n JOIN link USING (asn1, asn2)) p$q$,
 	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
 	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true),
-	    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false), wanted) INTO lefts, rights, paths;
+	    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false), wanted)
+	    INTO lefts, rights, paths, origins;
 	IF lefts IS NULL THEN
 		RETURN;
 	END IF;
@@ -773,9 +789,12 @@ BEGIN
 		    AND e.path @> ARRAY[l.asn1, l.asn2] ORDER BY e.seq LIMIT 1) u ON true$q$,
 	    hunt.summary_source('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
 	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL,
-		' AND e.path IN (SELECT u.path::bigint[] FROM unnest($3) u (path))'), h.peer_ids, wanted, h.note,
+		' AND e.path IN (SELECT u.path::bigint[] FROM unnest($3) u (path))'
+		-- (what ends in a confederation has none)
+		|| CASE WHEN cardinality(origins) <= 5000 AND array_position(origins, NULL) IS NULL
+		THEN ' AND e.origin_asn = ANY ($4)' ELSE '' END), h.peer_ids, wanted, h.note,
 		    hunt.log_clause(from_ts, to_ts, within, peer_ids, NULL)),
-	    hunt.log_clause(from_ts, to_ts, within, peer_ids, NULL), min_peers) USING lefts, rights, paths;
+	    hunt.log_clause(from_ts, to_ts, within, peer_ids, NULL), min_peers) USING lefts, rights, paths, origins;
 END
 $$;
 COMMENT ON FUNCTION hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int) IS
@@ -927,7 +946,7 @@ BEGIN
 		    'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found',
 		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins',
 		    'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
-		    'summary_query', 'summary_columns', 'summary_parts', 'summarized', 'unchanged', 'summary_source',
+		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized', 'unchanged', 'summary_source',
 		    'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history',
 		    'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
