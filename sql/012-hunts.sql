@@ -186,6 +186,18 @@ $$;
 COMMENT ON FUNCTION hunt.kept(timestamptz, cidr, text, int[], text) IS
     'for the hunts: routes that are there now and were before a moment';
 
+-- hunt.kept_of: hunt.kept, of exactly these prefixes: looked up by index unless they are many
+CREATE OR REPLACE FUNCTION hunt.kept_of(before timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN cardinality(prefixes) > 20000
+	    THEN format('SELECT k.* FROM (%s) k WHERE true%s', hunt.kept(before, within, '', peer_ids, family),
+		hunt.one_of('k.prefix', prefixes))
+	    ELSE format('SELECT k.* FROM (SELECT DISTINCT u FROM unnest(%L::cidr[]) u) p (prefix) CROSS JOIN LATERAL (%s) k',
+		prefixes, hunt.kept(before, within, ' AND e.prefix = p.prefix', peer_ids, family)) END
+$$;
+COMMENT ON FUNCTION hunt.kept_of(timestamptz, cidr, cidr[], int[], text) IS
+    'for the hunts: routes for these prefixes that are there now and were before a moment';
+
 -- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
 CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text)
 RETURNS cidr[]
@@ -444,8 +456,7 @@ BEGIN
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
 	IF standing IS NOT FALSE AND before IS NULL THEN
-		before := format('SELECT k.* FROM (%s) k WHERE true%s',
-		    hunt.kept(since, NULL, '', hunt.full_peers(peer_ids), family), hunt.one_of('k.prefix', mine));
+		before := hunt.kept_of(since, NULL, mine, hunt.full_peers(peer_ids), family);
 	END IF;
 	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$

@@ -424,9 +424,9 @@ CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamp
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b'
-	    ' WHERE b.origin_asn IS NOT NULL%s', hunt.summary_source('origin', since, until, NULL, within, prefixes),
-	    hunt.kept(until, within, '', CASE WHEN within IS NULL AND prefixes IS NULL THEN hunt.full_peers(NULL) END,
-		NULL), hunt.one_of('b.prefix', prefixes))
+	    ' WHERE b.origin_asn IS NOT NULL', hunt.summary_source('origin', since, until, NULL, within, prefixes),
+	    CASE WHEN prefixes IS NOT NULL THEN hunt.kept_of(until, within, prefixes, NULL, NULL)
+	    ELSE hunt.kept(until, within, '', CASE WHEN within IS NULL THEN hunt.full_peers(NULL) END, NULL) END)
 $$;
 COMMENT ON FUNCTION hunt.known_origins(timestamptz, timestamptz, cidr, cidr[]) IS
     'for the hunts: prefixes and origins before a moment';
@@ -942,7 +942,7 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'few_prefixes',
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'kept_of', 'few_prefixes',
 		    'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found',
 		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins',
 		    'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
