@@ -358,12 +358,12 @@ COMMENT ON FUNCTION hunt.in_parts(text[], text, cidr[], text) IS
 -- query; s.said is false for what was only there before.  result: what is made of the pairs of each prefix, a
 -- query with %s in the place of FROM's item; the default is each pair once. more: what else the days of the
 -- range have may be among the pairs, as it does no harm where only suspects are looked for: whole leafs are
--- read by their index alone.  others: more pairs, queries of the three columns of some e that may be asked for each
--- part of the table if kept, otherwise once; kept: also those of hunt.full_peers that were there before the range
--- and are there now.
+-- read by their index alone.  before: routes, a query, that were there before; kept: also those of hunt.full_peers
+-- that were there before the range and are there now; others: more pairs, queries of the three columns of some e.
 CREATE OR REPLACE FUNCTION hunt.pairs(from_ts timestamptz, to_ts timestamptz, within cidr, peer_ids int[], family text,
-    prefixes cidr[], more boolean, others text[] DEFAULT NULL, kept boolean DEFAULT false,
-    result text DEFAULT 'SELECT s.prefix, s.origin_asn FROM %s s GROUP BY s.prefix, s.origin_asn')
+    prefixes cidr[], more boolean, before text DEFAULT NULL, kept boolean DEFAULT false,
+    result text DEFAULT 'SELECT s.prefix, s.origin_asn FROM %s s GROUP BY s.prefix, s.origin_asn',
+    others text[] DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO
 SET timezone = 'UTC' AS $$
 DECLARE
@@ -392,7 +392,8 @@ BEGIN
 		    || hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => prefixes)
 		    || $q$ AND e.kind = 'A' AND e.origin_asn IS NOT NULL$q$];
 	END IF;
-	IF (others IS NULL OR kept) AND (cardinality(summarized) <= 100 OR cardinality(leafs) <= 100) THEN
+	-- (what is before is asked for once)
+	IF before IS NULL AND (cardinality(summarized) <= 100 OR cardinality(leafs) <= 100) THEN
 		cuts := hunt.cuts(leafs);
 	END IF;
 	IF kept THEN
@@ -402,10 +403,15 @@ BEGIN
 		    || hunt.one_of('e.prefix', prefixes)))
 		INTO sources FROM hunt.kept_leafs(from_ts, hunt.full_peers(peer_ids), family) k;
 	END IF;
+	IF before IS NOT NULL THEN
+		sources := sources || format('SELECT e.prefix, e.origin_asn, false FROM (%s) e'
+		    ' WHERE e.origin_asn IS NOT NULL', before);
+	END IF;
 	RETURN hunt.in_parts(sources || others, '1, 2, 3', cuts, result);
 END
 $$;
-COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text[], boolean, text) IS
+COMMENT ON FUNCTION hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text,
+    text[]) IS
     'for the hunts: prefixes and their origins in a range';
 
 -- hunt.several_origins: prefixes that may have had more than one origin in a range, or one in it and another
@@ -419,9 +425,7 @@ BEGIN
 	PERFORM hunt.plan_for(within IS NULL AND prefixes IS NULL, within IS NULL AND prefixes IS NULL,
 	    within IS NOT NULL OR prefixes IS NOT NULL);
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT c.prefix), %L) FROM (%s) c', '{}',
-	    hunt.pairs(from_ts, to_ts, within, peer_ids, family, prefixes, true,
-		CASE WHEN before IS NOT NULL THEN ARRAY[format(
-		    'SELECT e.prefix, e.origin_asn, false FROM (%s) e WHERE e.origin_asn IS NOT NULL', before)] END, kept,
+	    hunt.pairs(from_ts, to_ts, within, peer_ids, family, prefixes, true, before, kept,
 		'SELECT s.prefix FROM %s s GROUP BY s.prefix HAVING min(s.origin_asn) <> max(s.origin_asn)'))
 		    INTO found;
 	PERFORM hunt.plan_for(false, narrow => true);
@@ -558,8 +562,7 @@ BEGIN
 		FROM nearest n WHERE NOT n.own <@ n.origins$q$,
 	    -- (of what an AS originated, all that covers it is in the list)
 	    hunt.pairs(since, until, CASE WHEN mine IS NULL THEN within END, peer_ids, family, mine, false,
-	    'SELECT prefix, origin_asn, false AS said FROM (' || before
-	    || ') b', is_kept, 'SELECT s.prefix, array_agg(s.origin_asn) AS origins,'
+	    before, is_kept, 'SELECT s.prefix, array_agg(s.origin_asn) AS origins,'
 	    ' array_agg(s.origin_asn) FILTER (WHERE s.said) AS own'
 		' FROM (SELECT s.prefix, s.origin_asn, bool_or(s.said) AS said FROM %s s'
 		    ' GROUP BY s.prefix, s.origin_asn) s GROUP BY s.prefix'),

@@ -453,7 +453,7 @@ BEGIN
 	PERFORM hunt.plan_for(true, true);
 	EXECUTE format('SELECT coalesce(array_agg(DISTINCT p.prefix), %L) FROM (%s) p (prefix)', '{}',
 	    hunt.pairs(coalesce(part.log_from[1], from_ts), coalesce(part.log_to[cardinality(part.log_to)], from_ts),
-		NULL, peer_ids, NULL, NULL, true, others, true, result)) INTO found;
+		NULL, peer_ids, NULL, NULL, true, NULL, true, result, others)) INTO found;
 	PERFORM hunt.plan_for(false, narrow => true);
 	RETURN found;
 END
