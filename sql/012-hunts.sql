@@ -28,7 +28,7 @@ CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- what earlier versions had
 DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
-    hunt.plan_for(boolean, boolean, boolean), hunt.kept(timestamptz, cidr, cidr[], int[], text),
+    hunt.plan_for(boolean, boolean, boolean), hunt.plan_for(boolean, boolean, boolean, boolean), hunt.kept(timestamptz, cidr, cidr[], int[], text),
     hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
@@ -192,7 +192,8 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN cardinality(prefixes) > 20000
 	    THEN format('SELECT k.* FROM (%s) k WHERE true%s', hunt.kept(before, within, '', peer_ids, family),
 		hunt.one_of('k.prefix', prefixes))
-	    ELSE format('SELECT k.* FROM (SELECT DISTINCT u FROM unnest(%L::cidr[]) u) p (prefix) CROSS JOIN LATERAL (%s) k',
+	    ELSE format('SELECT k.* FROM (SELECT DISTINCT u FROM unnest(%L::cidr[]) u ORDER BY u) p (prefix)'
+		' CROSS JOIN LATERAL (%s) k',
 		prefixes, hunt.kept(before, within, ' AND e.prefix = p.prefix', peer_ids, family)) END
 $$;
 COMMENT ON FUNCTION hunt.kept_of(timestamptz, cidr, cidr[], int[], text) IS
@@ -220,15 +221,17 @@ COMMENT ON FUNCTION hunt.few_prefixes(timestamptz, timestamptz, int[], text) IS
 -- hashing the smaller; otherwise few rows are looked up by index.  sorted: leafs are read in the order of their
 -- index on prefix and origin, each by one process, and merged: hash tables of millions of prefixes take several
 -- times as long.  narrow: a prefix or an AS is asked about; to start workers takes longer than that.  apart:
--- queries of one peer each are put together; each is left to one process.  (The hunts have these settings as
--- their own, so that this ends with them.)
+-- queries of one peer each are put together; each is left to one process.  looped: all that is joined is looked up
+-- by index, in its order: to read all of it takes longer, whatever the planner thinks.  (The hunts have these
+-- settings as their own, so that this ends with them.)
 CREATE OR REPLACE FUNCTION hunt.plan_for(wide boolean, sorted boolean DEFAULT false, narrow boolean DEFAULT false,
-    apart boolean DEFAULT false)
+    apart boolean DEFAULT false, looped boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM pg_catalog.set_config(s.name, s.value, true) FROM (VALUES
 	    ('enable_nestloop', CASE WHEN wide AND NOT sorted THEN 'off' ELSE 'on' END),
-	    ('enable_mergejoin', CASE WHEN wide THEN 'off' ELSE 'on' END),
+	    ('enable_mergejoin', CASE WHEN wide OR looped THEN 'off' ELSE 'on' END),
+	    ('enable_hashjoin', CASE WHEN looped THEN 'off' ELSE 'on' END),
 	    ('enable_hashagg', CASE WHEN sorted THEN 'off' ELSE 'on' END),
 	    ('enable_gathermerge', CASE WHEN sorted THEN 'off' ELSE 'on' END),
 	    ('parallel_setup_cost', CASE WHEN narrow OR apart THEN '1000' ELSE '100' END),
@@ -237,9 +240,9 @@ BEGIN
 	    ('min_parallel_table_scan_size', CASE WHEN sorted OR apart THEN '1TB' ELSE '8MB' END)) s (name, value);
 END
 $$;
-COMMENT ON FUNCTION hunt.plan_for(boolean, boolean, boolean, boolean) IS
-    'for the hunts: whether what is joined next may be large, is merged in the order of prefixes, is little, or is of
-one peer each';
+COMMENT ON FUNCTION hunt.plan_for(boolean, boolean, boolean, boolean, boolean) IS
+    'for the hunts: whether what is joined next may be large, is merged in the order of prefixes, is little, is of one
+peer each, or is looked up by index';
 
 -- hunt.report: from what a hunt found, (suspect, prefix, first_ts, last_ts, peer_ids, events, evidence), the
 -- first of peer_ids being that of first_ts, to the rows that it returns.  log: hunt.log_clause without a list
@@ -325,12 +328,23 @@ $$;
 COMMENT ON FUNCTION hunt.leafs(timestamptz, timestamptz, int[], boolean) IS
     'for the hunts: the leafs of a range, if they may be read whole';
 
--- hunt.cuts: prefixes that cut the table in four parts that are about as much to read, '{}' if that is not known:
--- by the statistics of the routes of the peer that holds most, and of the updates of the largest of these leafs
+-- hunt.leafs_by_peer: what takes the place of FROM's item for the updates of each peer in these leafs
+CREATE OR REPLACE FUNCTION hunt.leafs_by_peer(leafs regclass[], columns text)
+RETURNS TABLE (peer_id int, source text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT p.peer_id, CASE WHEN count(*) = 1 THEN min(p.leaf::text)
+	    ELSE format('(%s)', string_agg(format('SELECT %s FROM %s e', $2, p.leaf), ' UNION ALL ')) END
+	FROM bgp.partition p WHERE p.leaf = ANY ($1) GROUP BY p.peer_id
+$$;
+COMMENT ON FUNCTION hunt.leafs_by_peer(regclass[], text) IS 'for the hunts: what the updates of each peer are read from';
+
+-- hunt.cuts: prefixes that cut the table in parts that are about as much to read, '{}' if that is not known: by
+-- the statistics of the routes of the peer that holds most, and of the updates of the largest of these leafs.
+-- Two for each process, of which there are three as a rule.
 CREATE OR REPLACE FUNCTION hunt.cuts(leafs regclass[]) RETURNS cidr[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT CASE WHEN cardinality(h.bounds) >= 8 THEN ARRAY[h.bounds[cardinality(h.bounds) / 4],
-	    h.bounds[cardinality(h.bounds) / 2], h.bounds[cardinality(h.bounds) * 3 / 4]] ELSE '{}' END
+	SELECT CASE WHEN cardinality(h.bounds) >= 12 THEN ARRAY(SELECT h.bounds[cardinality(h.bounds) * n / 6]
+	    FROM generate_series(1, 5) n) ELSE '{}' END
 	FROM (SELECT array_agg(b ORDER BY b) AS bounds
 	    FROM (SELECT format('rib_entry_%s', (hunt.full_peers(NULL))[1]) AS name
 		UNION ALL (SELECT c.relname FROM pg_class c WHERE c.oid = ANY ($1) ORDER BY c.reltuples DESC LIMIT 1)) l
@@ -1264,11 +1278,8 @@ BEGIN
 	END IF;
 	-- whatever has no origin may be a withdrawal
 	SELECT array_agg(format('SELECT e.prefix, count(*) > count(e.origin_asn) AS gone,'
-	    ' count(e.origin_asn) > 0 AS announced FROM %s e WHERE %s',
-	    CASE WHEN p.n = 1 THEN p.leaf ELSE '(' || p.leafs || ')' END, hunt.unicast(family))) INTO sources
-	FROM (SELECT count(*) AS n, min(p.leaf::text) AS leaf,
-	    string_agg(format('SELECT e.prefix, e.origin_asn, e.family FROM %s e', p.leaf), ' UNION ALL ') AS leafs
-	    FROM bgp.partition p WHERE p.leaf = ANY (whole) GROUP BY p.peer_id) p;
+	    ' count(e.origin_asn) > 0 AS announced FROM %s e WHERE %s', l.source, hunt.unicast(family)))
+	INTO sources FROM hunt.leafs_by_peer(whole, 'e.prefix, e.origin_asn, e.family') l;
 	-- (a session that has had it all along may be one that said something: there are at least as many as of either)
 	IF kept THEN
 		SELECT string_agg(format('SELECT s.prefix, %s AS peer_id FROM (%s) s', k.peer_id, k.source),
@@ -1298,48 +1309,47 @@ COMMENT ON FUNCTION hunt.withdrawn(timestamptz, timestamptz, int[], text, int, b
 -- NULL for other ranges, and small parts of days.
 CREATE OR REPLACE FUNCTION hunt.gone(from_ts timestamptz, to_ts timestamptz, peer_ids int[], family text, percent int,
     kept boolean) RETURNS cidr[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' SET enable_sort = on AS $$
 DECLARE
 	full_peers	int[] := hunt.full_peers(peer_ids);
+	whole	regclass[] := (SELECT l.leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, true) l);
 	sources	text;
 	said	text[];
 	gone	record;
 	part	int;
 BEGIN
 	-- (days to come may have leafs already)
-	IF hunt.unicast(family) IS NULL
-	    OR to_ts <= bgp.day_start((SELECT least(max(p.day), (now() AT TIME ZONE 'UTC')::date) FROM bgp.partition p))
-	    OR (SELECT l.leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, true) l) IS NULL THEN
+	IF hunt.unicast(family) IS NULL OR whole IS NULL
+	    OR to_ts <= bgp.day_start((SELECT least(max(p.day), (now() AT TIME ZONE 'UTC')::date) FROM bgp.partition p)) THEN
 		RETURN NULL;
 	END IF;
+	-- held: the routes that a peer has, and said so in the range, for all that bgp.rib tells, or had all along.
 	-- also: whoever withdrew it is among those of said, too, since bgp.rib does not show that yet
 	SELECT string_agg(format($q$
 		SELECT w.prefix, r.prefix IS NOT NULL AS also
-		FROM (SELECT e.prefix, max(e.ts) AS ts FROM %s AND e.origin_asn IS NULL AND e.kind = 'W'
-		    GROUP BY e.prefix) w
+		FROM (SELECT e.prefix, max(e.ts) AS ts FROM %s e WHERE e.ts >= %L AND e.ts < %3$L AND %s
+		    AND e.kind = 'W' GROUP BY e.prefix) w
 		LEFT JOIN (%s) r USING (prefix)
-		WHERE coalesce(r.ts <= w.ts OR r.ts >= %L, true)$q$,
-		    hunt.log_clause(from_ts, to_ts, NULL, ARRAY[p.id], family), p.said, to_ts), ' UNION ALL '),
+		WHERE coalesce(r.ts <= w.ts OR r.ts >= %3$L, true)$q$, l.source, from_ts, to_ts, hunt.unicast(family),
+		p.held), ' UNION ALL ') FILTER (WHERE l.source IS NOT NULL),
 	    -- (after a part of the peers few are left that the others must be asked about)
-	    ARRAY[string_agg(p.said, ' UNION ALL ') FILTER (WHERE p.first), string_agg(p.said, ' UNION ALL ')
-	    FILTER (WHERE NOT p.first)]
+	    ARRAY[string_agg(p.held, ' UNION ALL ') FILTER (WHERE p.first),
+		string_agg(p.held, ' UNION ALL ') FILTER (WHERE NOT p.first)]
 	INTO sources, said
-	-- a row of each session that has it and, for all that bgp.rib tells, said so in the range, or has had
-	-- it all along
-	FROM (SELECT q.id, q.id = ANY (full_peers) OR q.n % 8 = 0 AS first,
-	    CASE WHEN to_regclass(format('bgp.rib_entry_%s', q.id)) IS NULL
+	FROM (SELECT q.peer_id, q.peer_id = ANY (full_peers) OR q.n % 8 = 0 AS first,
+	    CASE WHEN to_regclass(format('bgp.rib_entry_%s', q.peer_id)) IS NULL
 	    THEN 'SELECT NULL::cidr AS prefix, NULL::timestamptz AS ts WHERE false'
 	    ELSE format($q$SELECT r.prefix, r.ts FROM bgp.rib_entry_%s r WHERE r.qualifier = '' AND r.path_id = -1
-	    AND (r.ts >= %L AND r.ts < %L%s)$q$, q.id, from_ts, to_ts,
-		CASE WHEN kept AND q.id = ANY (full_peers)
-		    THEN format(' OR r.since < %L%s', from_ts, ' AND r.ts >= '
-		    || quote_literal(q.stale_since)) END) END AS said
-	    FROM (SELECT b.peer_id AS id, b.stale_since, row_number() OVER (ORDER BY b.peer_id) AS n FROM bgp.peer b
-	    WHERE b.peer_id = ANY (coalesce($3, ARRAY[b.peer_id]))) q) p;
+		AND (r.ts >= %L AND r.ts < %L%s)$q$, q.peer_id, from_ts, to_ts,
+		CASE WHEN kept AND q.peer_id = ANY (full_peers) THEN format(' OR r.since < %L%s', from_ts,
+		    ' AND r.ts >= ' || quote_literal(q.stale_since)) END) END AS held
+	    FROM (SELECT b.*, row_number() OVER (ORDER BY b.peer_id) AS n FROM bgp.peer b
+		WHERE b.peer_id = ANY (coalesce($3, ARRAY[b.peer_id]))) q) p
+	LEFT JOIN hunt.leafs_by_peer(whole, 'e.prefix, e.ts, e.kind, e.family') l USING (peer_id);
 	IF sources IS NULL THEN
 		RETURN '{}';
 	END IF;
-	PERFORM hunt.plan_for(true, apart => true);
+	PERFORM hunt.plan_for(false, apart => true, looped => true);
 	EXECUTE format($q$
 		SELECT array_agg(g.prefix) AS prefix, array_agg(g.n) AS n, array_agg(g.also) AS also,
 		    array_fill(0::bigint, ARRAY[count(*)::int]) AS said
@@ -1360,7 +1370,8 @@ BEGIN
 			    INTO gone USING gone.prefix, gone.n, gone.also, gone.said;
 	END LOOP;
 	PERFORM hunt.plan_for(false, narrow => true);
-	RETURN gone.prefix;
+	-- (what is in order is looked up faster)
+	RETURN (SELECT coalesce(array_agg(p ORDER BY p), '{}') FROM unnest(gone.prefix) p);
 END
 $$;
 COMMENT ON FUNCTION hunt.gone(timestamptz, timestamptz, int[], text, int, boolean) IS
@@ -1413,8 +1424,9 @@ BEGIN
 		log := format(log, hunt.log_clause(from_ts, to_ts, within, peer_ids, family, prefixes => mine));
 	ELSE
 		PERFORM hunt.plan_for(cardinality(mine) > 40000, apart => true);
-		SELECT string_agg(format(log, hunt.log_clause(from_ts, to_ts, NULL, ARRAY[p.peer_id], family)
-		    || ' AND e.prefix IN (SELECT p FROM unnest($1) p GROUP BY p)'), ' UNION ALL ')
+		SELECT string_agg(format(log, 'unnest($1) m (prefix), '
+		    || hunt.log_clause(from_ts, to_ts, NULL, ARRAY[p.peer_id], family) || ' AND e.prefix = m.prefix'),
+		    ' UNION ALL ')
 		INTO log FROM bgp.peer p WHERE p.peer_id = ANY (coalesce(peer_ids, ARRAY[p.peer_id]));
 	END IF;
 	RETURN QUERY EXECUTE format($q$
@@ -1576,10 +1588,8 @@ BEGIN
 		RETURN;
 	END IF;
 	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL
-	    OR asn IS NOT NULL)),
-	    hunt.kept(since, NULL, ' AND e.prefix IN (SELECT p FROM unnest($7) p GROUP BY p)', peer_ids, family));
-	PERFORM hunt.plan_for(cardinality(mine) > 40000, narrow => within IS NOT NULL
-	    OR asn IS NOT NULL, apart => within IS NULL AND asn IS NULL);
+	    OR asn IS NOT NULL)), hunt.kept_of(since, NULL, mine, peer_ids, family));
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w,
@@ -1602,7 +1612,7 @@ BEGIN
 		FROM peer p GROUP BY p.prefix
 		HAVING count(*) FILTER (WHERE p.lost) * 100 >= greatest(count(*) * %L, 1)$q$, before, percent), NULL,
 		    min_peers)
-	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w, mine;
+	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w;
 END
 $$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS

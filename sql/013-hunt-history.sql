@@ -944,7 +944,7 @@ BEGIN
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'kept_of', 'few_prefixes',
 		    'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found',
-		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'cuts', 'pairs', 'several_origins',
+		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins',
 		    'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
 		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized', 'unchanged', 'summary_source',
 		    'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history',
