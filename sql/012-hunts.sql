@@ -28,7 +28,8 @@ CREATE SCHEMA IF NOT EXISTS hunt;
 
 -- what earlier versions had
 DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
-    hunt.plan_for(boolean, boolean, boolean), hunt.plan_for(boolean, boolean, boolean, boolean), hunt.kept(timestamptz, cidr, cidr[], int[], text),
+    hunt.plan_for(boolean, boolean, boolean), hunt.plan_for(boolean, boolean, boolean, boolean),
+    hunt.kept(timestamptz, cidr, cidr[], int[], text),
     hunt.contested(text, text, boolean), hunt.judged(text), hunt.path_seen(text, text),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
@@ -336,7 +337,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    ELSE format('(%s)', string_agg(format('SELECT %s FROM %s e', $2, p.leaf), ' UNION ALL ')) END
 	FROM bgp.partition p WHERE p.leaf = ANY ($1) GROUP BY p.peer_id
 $$;
-COMMENT ON FUNCTION hunt.leafs_by_peer(regclass[], text) IS 'for the hunts: what the updates of each peer are read from';
+COMMENT ON FUNCTION hunt.leafs_by_peer(regclass[], text) IS
+    'for the hunts: what the updates of each peer are read from';
 
 -- hunt.cuts: prefixes that cut the table in parts that are about as much to read, '{}' if that is not known: by
 -- the statistics of the routes of the peer that holds most, and of the updates of the largest of these leafs.
@@ -1309,7 +1311,8 @@ COMMENT ON FUNCTION hunt.withdrawn(timestamptz, timestamptz, int[], text, int, b
 -- NULL for other ranges, and small parts of days.
 CREATE OR REPLACE FUNCTION hunt.gone(from_ts timestamptz, to_ts timestamptz, peer_ids int[], family text, percent int,
     kept boolean) RETURNS cidr[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC' SET enable_sort = on AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO SET timezone = 'UTC'
+SET enable_sort = on AS $$
 DECLARE
 	full_peers	int[] := hunt.full_peers(peer_ids);
 	whole	regclass[] := (SELECT l.leafs FROM hunt.leafs(from_ts, to_ts, peer_ids, true) l);
@@ -1319,8 +1322,8 @@ DECLARE
 	part	int;
 BEGIN
 	-- (days to come may have leafs already)
-	IF hunt.unicast(family) IS NULL OR whole IS NULL
-	    OR to_ts <= bgp.day_start((SELECT least(max(p.day), (now() AT TIME ZONE 'UTC')::date) FROM bgp.partition p)) THEN
+	IF hunt.unicast(family) IS NULL OR whole IS NULL OR to_ts <= bgp.day_start((
+	    SELECT least(max(p.day), (now() AT TIME ZONE 'UTC')::date) FROM bgp.partition p)) THEN
 		RETURN NULL;
 	END IF;
 	-- held: the routes that a peer has, and said so in the range, for all that bgp.rib tells, or had all along.
@@ -1461,14 +1464,13 @@ BEGIN
 		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
 		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
 	END IF;
-	-- whatever has no origin may be a withdrawal
 	IF within IS NULL AND mine IS NULL AND hunt.unicast(family) IS NOT NULL THEN
 		SELECT l.leafs, l.days INTO leafs, days FROM hunt.leafs(since, until, peer_ids, true) l;
 		IF leafs IS NOT NULL THEN
 			PERFORM hunt.plan_for(true, true);
 			EXECUTE (SELECT format('SELECT coalesce(array_agg(DISTINCT s.prefix), %L) FROM (%s) s', '{}',
 			    string_agg(format(
-			    'SELECT e.prefix FROM %s e WHERE %s AND e.origin_asn IS NULL GROUP BY e.prefix'
+			    'SELECT e.prefix FROM %s e WHERE %s AND e.kind = ''W'' GROUP BY e.prefix'
 			    ' HAVING count(*) >= %L', l, hunt.unicast(family), ceil(times::numeric / days)),
 			    ' UNION ALL '))
 			    FROM unnest(leafs) l) INTO mine;
@@ -1650,7 +1652,8 @@ BEGIN
 			SELECT g.origin_asn, g.prefix FROM unnest($1, $2) g (origin_asn, prefix)
 			UNION SELECT k.origin_asn, k.prefix FROM (%s) k),
 		likely AS (
-			SELECT c.origin_asn, array_agg(h.prefix) AS prefixes FROM candidate c JOIN held h USING (origin_asn)
+			SELECT c.origin_asn, array_agg(h.prefix) AS prefixes
+			FROM candidate c JOIN held h USING (origin_asn)
 			GROUP BY c.origin_asn, c.lost HAVING c.lost * 100 >= count(*) * %L)
 		SELECT array_agg(l.origin_asn) AS origin_asn, array_agg(h.prefix) AS prefix
 		FROM likely l CROSS JOIN unnest(l.prefixes) h (prefix)$q$, min_prefixes,
@@ -1663,7 +1666,8 @@ BEGIN
 	-- only of those that this leaves the log is asked, too
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH gone AS (
-			SELECT * FROM unnest($1, $2, $3, $4, $5, $6) g (origin_asn, prefix, first_ts, last_ts, peers, events)),
+			SELECT * FROM unnest($1, $2, $3, $4, $5, $6) g (origin_asn, prefix, first_ts, last_ts, peers,
+			    events)),
 		origin AS (
 			SELECT h.origin_asn, count(*) AS prefixes
 			FROM (SELECT k.origin_asn, k.prefix FROM unnest($7, $8) k (origin_asn, prefix)

@@ -378,8 +378,8 @@ COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], c
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
 
 -- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin,
--- path, origin_asn; path NULL where it comes from a summary), or (community), which may have the same several times.  more:
--- what else the days of the range have may be among it, which makes it faster.
+-- path, origin_asn; path NULL where it comes from a summary), or (community), which may have the same several
+-- times.  more: what else the days of the range have may be among it, which makes it faster.
 CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[],
     within cidr, prefixes cidr[], more boolean)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
@@ -942,13 +942,14 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'kept_of', 'few_prefixes',
-		    'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found',
-		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins',
-		    'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
-		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized', 'unchanged', 'summary_source',
-		    'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs', 'never_before', 'history',
-		    'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'kept_of',
+		    'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause',
+		    'paths_found',
+		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs',
+		    'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
+		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized', 'unchanged',
+		    'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs',
+		    'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

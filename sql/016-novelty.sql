@@ -15,3 +15,7 @@ large communities. NULL: none had, or it is not known';
 CREATE INDEX IF NOT EXISTS route_event_novel ON bgp.route_event (ts) WHERE kind = 'A' AND repeated IS NOT TRUE;
 CREATE INDEX IF NOT EXISTS route_event_prefix_origin ON bgp.route_event (prefix, origin_asn, family);
 DROP INDEX IF EXISTS bgp.route_event_prefix;
+
+-- Withdrawals, a tenth of the log: what came and went is among them, in the order of prefixes and without a look at
+-- the table.
+CREATE INDEX IF NOT EXISTS route_event_withdrawn ON bgp.route_event (prefix, ts) WHERE kind = 'W' AND family IS NULL;

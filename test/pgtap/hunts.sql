@@ -350,6 +350,12 @@ SELECT pg_temp.finds('origin_outage', 18, '', 'not if it has others', ', standin
 SELECT is((SELECT string_agg(concat_ws(' ', suspect, evidence->'lost', evidence->'of'), ', ') FROM hunt.origin_outage('2021-03-01 18:00', '2021-03-01 19:00', percent => 25, min_prefixes => 1, standing => false)),
     '20 1 3', 'origin_outage: one of three');
 INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
+SELECT '2021-03-01 17:00', '2021-03-01 17:00', '2021-03-01 17:00', 1, 0, -1, 20, peer_id, '2001:db8:20::/48', '' FROM id WHERE n = 3;
+SELECT is((SELECT array_agg(format('%s: %s of %s', family, evidence->'lost', evidence->'of') ORDER BY family) FROM unnest('{any,ipv4 unicast}'::text[]) family,
+    hunt.origin_outage('2021-03-01 18:00', '2021-03-01 19:00', family => nullif(family, 'any'), percent => 25, min_prefixes => 1, standing => false)),
+    '{any: 1 of 4,ipv4 unicast: 1 of 3}', 'origin_outage: what it has of another family does not count');
+DELETE FROM bgp.rib_entry WHERE prefix = '2001:db8:20::/48';
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
 SELECT since, since, since, 1, 0, -1, 99, (SELECT peer_id FROM id i WHERE i.n = v.n), prefix::cidr, ''
 FROM (VALUES (4, '198.51.100.0/24', '2021-03-01 17:00'::timestamptz), (3, '198.51.0.0/16', '2021-03-01 17:00'), (2, '203.0.113.0/24', '2021-03-01 19:00')) v (n, prefix, since);
 INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, origin_asn, peer_id, prefix, qualifier)
@@ -361,6 +367,20 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'covering
 SELECT is((SELECT evidence->'known_origins' FROM hunt.new_origin('2021-03-01 18:00', '2021-03-01 19:00', '198.51.100.0/24', history => '35 minutes')), '[99]',
     'new_origin: known for longer than history goes back');
 SELECT is_empty($$SELECT * FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')$$, 'first_seen: not what has been there for longer');
+-- a few prefixes are looked up by index, many are not
+CREATE FUNCTION pg_temp.kept_of(prefixes cidr[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found	text;
+BEGIN
+	EXECUTE format('SELECT string_agg(concat_ws(%L, k.prefix, k.origin_asn, i.n), %L ORDER BY k.prefix, i.n) FROM (%s) k JOIN id i USING (peer_id)', ' ', ', ',
+	    hunt.kept_of('2021-03-01 18:00', NULL, prefixes, (SELECT array_agg(peer_id) FROM id), NULL)) INTO found;
+	RETURN found;
+END
+$$;
+SELECT is(pg_temp.kept_of('{192.88.0.0/16,198.51.0.0/16,198.51.0.0/16,203.0.113.0/25}'), '192.88.0.0/16 93 3, 192.88.0.0/16 94 4, 198.51.0.0/16 99 3', 'kept_of: routes of these prefixes');
+SELECT is(pg_temp.kept_of('{192.88.0.0/16,198.51.0.0/16,198.51.0.0/16,203.0.113.0/25}' || ARRAY(SELECT set_masklen(inet '10.0.0.0' + n * 256, 24)::cidr FROM generate_series(1, 20001) n)),
+    '192.88.0.0/16 93 3, 192.88.0.0/16 94 4, 198.51.0.0/16 99 3', 'kept_of: of many');
+SELECT is(pg_temp.kept_of('{}'), NULL, 'kept_of: of none');
 DELETE FROM bgp.rib_entry;
 SELECT is((SELECT string_agg(prefix::text, ', ' ORDER BY prefix) FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')), '198.51.100.0/24, 203.0.113.0/24',
     'first_seen: which is new otherwise');
@@ -402,7 +422,9 @@ SELECT pg_temp.put(at, n, prefix::cidr, path, jsonb_build_object('day', day) || 
     ('2021-03-02', '01:04', 1, '100.64.7.0/24', '3001 10 20', '{"communities": ["10:1", "10:2"]}'),		-- new more specific, new community
     ('2021-03-02', '01:05', 1, '100.65.0.0/16', '3001 10 21', '{"large_communities": ["10:1:2"]}'),		-- new covering prefix
     ('2021-03-02', '01:06', 1, '100.66.0.0/16', '3001 10 67', '{}'),					-- new prefix, new AS
-    ('2021-03-02', '01:07', 1, '100.65.1.0/24', '3001 10 11 21', '{}')) v (day, at, n, prefix, path, extra) \g /dev/null
+    ('2021-03-02', '01:07', 1, '100.65.1.0/24', '3001 10 11 21', '{}'),
+    ('2021-03-02', '02:01', 1, '100.74.0.0/16', '3001 30 (6501)', '{}'),		-- without origin, as with a confederation at its end
+    ('2021-03-02', '02:02', 2, '100.74.0.0/16', '3002 30 69', '{}')) v (day, at, n, prefix, path, extra) \g /dev/null
 -- a peer that has nothing before
 SELECT bgp.ensure_peer('hunts', '198.18.0.9', 3009, '198.18.0.254', 64512, '2021-03-02') AS new_peer \gset
 SELECT bgp.ensure_partition(:new_peer, '2021-03-02') \gset
@@ -422,6 +444,8 @@ BEGIN
 	RETURN NEXT is((SELECT string_agg(suspect || ' ' || (evidence->>'link') || ' ' || prefix, ', ' ORDER BY first_seen, suspect)
 	    FROM hunt.new_link('2021-03-02 01:00', '2021-03-02 02:00') WHERE evidence->'link' @> '10' OR evidence->'link' @> '11'),
 	    '10 [10, 67] 100.66.0.0/16, 10 [10, 11] 100.65.1.0/24, 11 [11, 21] 100.65.1.0/24', 'new_link: any pair, ' || how);
+	RETURN NEXT is((SELECT string_agg(evidence->>'link', ', ' ORDER BY first_seen, suspect) FROM hunt.new_link('2021-03-02 02:00', '2021-03-02 03:00', asn => 30)),
+	    '[30, 6501], [3001, 30], [30, 69], [3002, 30]', 'new_link: of paths with and without an origin, ' || how);
 	RETURN NEXT pg_temp.finds('community_new', 1, concat_ws(E'\n', '10 100.64.7.0/24 04:00 04:00 3001 1 {"community": "10:2"}', '10 100.65.0.0/16 05:00 05:00 3001 1 {"community": "10:1:2"}'), how, '', '2021-03-02');
 	RETURN NEXT pg_temp.brief_is('community_new', 1, '', 'of another AS, ' || how, ', asn => 11', '2021-03-02');
 	RETURN NEXT pg_temp.brief_is('sub_prefix', 1, '20 100.64.7.0/24', 'within, ' || how, ', within => $q$100.64.7.0/24$q$', '2021-03-02');
