@@ -34,6 +34,7 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.new_links(timestamptz, timestamptz, cidr, bigint, int[], interval, boolean, int),
     hunt.lost(timestamptz, timestamptz, cidr, int[], text, cidr[], int, boolean, boolean),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[]),
+    hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean),
     hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text),
     hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint);
@@ -1753,7 +1754,8 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	log	text := hunt.log_clause(since, until, NULL,
-	    coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p WHERE p.peer_asn = asn)), '*');
+	    CASE WHEN asn IS NULL THEN peer_ids ELSE ARRAY(SELECT p.peer_id FROM bgp.peer p WHERE p.peer_asn = asn
+	    AND p.peer_id = ANY (coalesce(silent_peer.peer_ids, ARRAY[p.peer_id]))) END, '*');
 BEGIN
 	IF quiet IS NULL OR quiet < interval '2 seconds' THEN
 		RAISE EXCEPTION 'hunt.silent_peer needs a quiet time of at least two seconds'

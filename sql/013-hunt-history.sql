@@ -379,9 +379,10 @@ COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], c
 
 -- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin,
 -- path, origin_asn; path NULL where it comes from a summary), or (community), which may have the same several
--- times.  more: what else the days of the range have may be among it, which makes it faster.
+-- times.  more: what else the days of the range have may be among it, which makes it faster.  filter: more
+-- conditions on announcements e of the log, for links and communities.
 CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[],
-    within cidr, prefixes cidr[], more boolean)
+    within cidr, prefixes cidr[], more boolean, filter text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 	SELECT string_agg(q.query, ' UNION ALL ')
 	FROM hunt.summary_parts(since, until, peer_ids) p
@@ -413,9 +414,9 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 		CROSS JOIN LATERAL (SELECT CASE WHEN n.novel
 		    THEN hunt.novel_clause(l.log_from, l.log_to, NULL, peer_ids, NULL)
 		    ELSE hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes)
-		    || ' AND e.kind = ''A''' END AS clause) c) q
+		    || ' AND e.kind = ''A''' END || filter AS clause) c) q
 $$;
-COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean) IS
+COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean, text) IS
     'for the hunts: what origins, links or communities there are in a range';
 
 -- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have
@@ -743,6 +744,9 @@ DECLARE
 	    ELSE coalesce(' AND ' || asn || ' IN (s.asn1, s.asn2)', '') END;
 	lefts	bigint[];
 	rights	bigint[];
+	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
+	found	text;
+	known	text;
 	paths	text[];
 	origins	bigint[];
 BEGIN
@@ -750,22 +754,34 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	-- the links that are new, and the paths that have them
-	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
+	-- the links that are new, and the paths that have them.  Few are looked up in the days before, many are compared
+	-- with all that was known.
+	found := hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
+	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true,
+	    CASE WHEN to_origin THEN coalesce(' AND e.origin_asn = ' || asn, '')
+		ELSE coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '') END);
+	IF few THEN
+		SELECT format('SELECT p.asn1, p.asn2 FROM (SELECT DISTINCT f.asn1, f.asn2 FROM found f) p WHERE EXISTS (SELECT'
+		    ' FROM hunt.day_link d WHERE d.day = ANY (%L::date[]) AND d.asn1 = p.asn1 AND d.asn2 = p.asn2)', p.days)
+		    || coalesce((SELECT string_agg(format(' UNION SELECT k.asn1, k.asn2 FROM (%s) k',
+			hunt.summary_keys('link', l.log_from, l.log_to, NULL, NULL, NULL, false)), '')
+			FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
+		INTO known FROM hunt.summary_parts(h.from_ts, from_ts, NULL) p;
+	ELSE
+		known := format('SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k',
+		    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false));
+	END IF;
+	PERFORM hunt.plan_for(NOT few, narrow => few AND (within IS NOT NULL OR to_origin));
 	EXECUTE format($q$
-		WITH new AS MATERIALIZED (
-			SELECT s.* FROM (%s) s
-			    LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k ON (k.asn1, k.asn2) = (s.asn1,
-			    s.asn2)
-			WHERE k.asn1 IS NULL),
-		link AS (SELECT DISTINCT s.asn1, s.asn2 FROM new s WHERE true%s)
+		WITH found AS %s (SELECT s.* FROM (%s) s WHERE true%s),
+		new AS MATERIALIZED (
+			SELECT f.* FROM found f LEFT JOIN (%s) k USING (asn1, asn2) WHERE k.asn1 IS NULL),
+		link AS (SELECT DISTINCT n.asn1, n.asn2 FROM new n)
 		SELECT l.asn1, l.asn2, p.paths, p.origins
 		FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2 FROM link k) l,
 		    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
-		    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n JOIN link USING (asn1, asn2)) p$q$,
-	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
-	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true),
-	    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false), wanted)
+		    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n) p$q$,
+	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, found, wanted, known)
 	    INTO lefts, rights, paths, origins;
 	IF lefts IS NULL THEN
 		RETURN;
