@@ -114,6 +114,20 @@ $$;
 COMMENT ON FUNCTION hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text) IS
     'for the hunts: FROM and WHERE of announcements that have all the paths and communities of a range';
 
+-- hunt.routes_at: bgp.routes_at, or bgp.rib_at if prefixes is NULL
+CREATE OR REPLACE FUNCTION hunt.routes_at(at timestamptz, within cidr, prefixes cidr[], peer_ids int[])
+RETURNS SETOF bgp.rib LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF prefixes IS NULL THEN
+		RETURN QUERY SELECT * FROM bgp.rib_at($1, $2, $4);
+	ELSE
+		RETURN QUERY SELECT * FROM bgp.routes_at($1, $3, $4);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION hunt.routes_at(timestamptz, cidr, cidr[], int[]) IS
+    'for the hunts: the routes that peers held at a moment, all within a prefix, or for exactly these';
+
 -- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id,
 -- path_id, ts), ts being when they came; NULL if they are not asked for.  By themselves they are when the
 -- question is narrow: within, or prefixes.
@@ -153,9 +167,10 @@ COMMENT ON FUNCTION hunt.standing(timestamptz, cidr, cidr[], int[], text, boolea
 CREATE OR REPLACE FUNCTION hunt.full_peers(peer_ids int[]) RETURNS int[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce(array_agg(f.peer_id), '{}')
-	    FROM (SELECT p.peer_id FROM bgp.peer p WHERE $1 IS NULL OR p.peer_id = ANY ($1)
-	    ORDER BY pg_relation_size(to_regclass(format('bgp.rib_entry_%s', p.peer_id))) DESC NULLS LAST, p.peer_id
-	    LIMIT 3) f
+	    FROM (SELECT p.peer_id FROM bgp.peer p
+	    LEFT JOIN pg_class c ON c.oid = to_regclass(format('bgp.rib_entry_%s', p.peer_id))
+	    WHERE $1 IS NULL OR p.peer_id = ANY ($1)
+	    ORDER BY greatest(c.reltuples, 0) DESC NULLS LAST, pg_relation_size(c.oid) DESC, p.peer_id LIMIT 3) f
 $$;
 COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, three at most';
 
@@ -1567,32 +1582,29 @@ came (bgp.rib_at), unless more than 2000 prefixes are in question.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
 
-CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL,
-    asn bigint DEFAULT NULL,
-    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL,
-    min_peers int DEFAULT 1)
+-- hunt.prefixes_lost: the rows of hunt.visibility_loss, of these prefixes only, if they are given
+CREATE OR REPLACE FUNCTION hunt.prefixes_lost(from_ts timestamptz, to_ts timestamptz, within cidr, prefixes cidr[],
+    peer_ids int[], family text, percent int, standing boolean, min_peers int)
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
+	narrow	boolean := within IS NOT NULL OR prefixes IS NOT NULL;
 	mine	cidr[];
 	said	record;
 	before	text;
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	END IF;
 	-- those that enough of the sessions lost that said anything of them; the others are only asked about these
 	SELECT array_agg(l.peer_id) AS peer_id, array_agg(l.prefix) AS prefix, array_agg(l.path_id) AS path_id,
 	    array_agg(l.origin_asn) AS origin_asn, array_agg(l.a) AS a, array_agg(l.w) AS w
-	INTO said FROM hunt.lost(since, until, within, peer_ids, family, mine, percent, standing IS NOT TRUE, false) l;
+	INTO said
+	FROM hunt.lost(from_ts, to_ts, within, peer_ids, family, prefixes, percent, standing IS NOT TRUE, false) l;
 	mine := (SELECT array_agg(DISTINCT p) FROM unnest(said.prefix) p);
 	IF mine IS NULL THEN
 		RETURN;
 	END IF;
-	before := coalesce(hunt.standing(since, within, mine, peer_ids, family, coalesce(standing, within IS NOT NULL
-	    OR asn IS NOT NULL)), hunt.kept_of(since, NULL, mine, peer_ids, family));
-	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
+	before := coalesce(hunt.standing(from_ts, within, mine, peer_ids, family, coalesce(standing, narrow)),
+	    hunt.kept_of(from_ts, NULL, mine, peer_ids, family));
+	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => narrow);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH path AS (
 			SELECT s.peer_id, s.prefix, max(s.origin_asn) AS origin_asn, max(s.a) AS a, max(s.w) AS w,
@@ -1618,6 +1630,26 @@ BEGIN
 	    USING said.peer_id, said.prefix, said.path_id, said.origin_asn, said.a, said.w;
 END
 $$;
+COMMENT ON FUNCTION hunt.prefixes_lost(timestamptz, timestamptz, cidr, cidr[], int[], text, int, boolean, int) IS
+    'for the hunts: the rows of hunt.visibility_loss, of these prefixes only, if they are given';
+
+CREATE OR REPLACE FUNCTION hunt.visibility_loss(since timestamptz, until timestamptz, within cidr DEFAULT NULL,
+    asn bigint DEFAULT NULL,
+    peer_ids int[] DEFAULT NULL, family text DEFAULT NULL, percent int DEFAULT 50, standing boolean DEFAULT NULL,
+    min_peers int DEFAULT 1)
+RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
+    peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	mine	cidr[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
+		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
+	END IF;
+	RETURN QUERY SELECT * FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, percent, standing,
+	    min_peers);
+END
+$$;
 COMMENT ON FUNCTION hunt.visibility_loss(timestamptz, timestamptz, cidr, bigint, int[], text, int, boolean, int) IS
 'Lost prefixes: when the range ends, at least percent (default 50) of the sessions that had the prefix have withdrawn it
 and not announced it again; a row per prefix, peers = who lost it, first_seen and last_seen = the first and last of
@@ -1635,13 +1667,21 @@ CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamp
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
+	mine	cidr[];
 	lost	record;
 	likely	record;
 BEGIN
+	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
+	IF asn IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT h.prefix), %L) FROM (SELECT e.prefix FROM %s'
+		    ' UNION ALL SELECT k.prefix FROM (%s) k) h', '{}',
+		    hunt.log_clause(since, until, within, peer_ids, family, asn),
+		    hunt.kept(since, within, ' AND e.origin_asn = ' || asn, peer_ids, family)) INTO mine;
+	END IF;
 	SELECT array_agg(h.suspect) AS origin_asn, array_agg(h.prefix) AS prefix, array_agg(h.first_seen) AS first_ts,
 	    array_agg(h.last_seen) AS last_ts, array_agg(h.peers::text) AS peers, array_agg(h.events) AS events
 	INTO lost
-	FROM hunt.visibility_loss(since, until, within, NULL, peer_ids, family, 50, coalesce(standing, false)) h
+	FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, 50, coalesce(standing, false), 1) h
 	WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(asn, h.suspect);
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
 	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL, narrow => within IS NOT NULL OR asn IS NOT NULL);
@@ -1807,16 +1847,33 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	families	text[] := CASE WHEN family IS NULL THEN '{ipv4 unicast,ipv6 unicast}' ELSE ARRAY[family] END;
+	bases	record;
+	mine	cidr[];
 BEGIN
 	IF since IS NULL OR until IS NULL THEN
 		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	-- what an AS originated at either moment: the base states have it, or the log since then
+	IF asn IS NOT NULL THEN
+		SELECT array_agg(b.peer_id) AS peer_ids, array_agg(b.day) AS days, bgp.day_start(min(coalesce(b.day,
+		    '-infinity'))) AS from_ts
+		INTO bases FROM (SELECT DISTINCT p.peer_id, bgp.rib_base_find(p.peer_id, t) AS day
+		    FROM bgp.peer p, unnest(ARRAY[since, until]) t
+		    WHERE p.peer_id = ANY (coalesce(rib_diff.peer_ids, ARRAY[p.peer_id]))) b;
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT r.prefix), %L) FROM (SELECT e.prefix FROM %s'
+		    ' UNION ALL SELECT u.prefix FROM unnest($1, $2) d (peer_id, day)'
+		    ' JOIN bgp.rib_base b USING (peer_id, day), unnest(b.routes) u WHERE u.origin_asn = $3) r'
+		    ' WHERE true%s', '{}', hunt.log_clause(coalesce(bases.from_ts, since),
+			until + interval '1 microsecond', within, peer_ids, '*', asn),
+		    coalesce(' AND r.prefix <<= ' || quote_literal(within), ''))
+		INTO mine USING bases.peer_ids, bases.days, asn;
+	END IF;
 	RETURN QUERY EXECUTE hunt.report($q$
 		WITH old AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key,
-		    coalesce(r.rd, '') AS rd_key FROM bgp.rib_at($1, $3, $4) r WHERE r.prefix IS NOT NULL
+		    coalesce(r.rd, '') AS rd_key FROM hunt.routes_at($1, $3, $7, $4) r WHERE r.prefix IS NOT NULL
 		    AND r.family = ANY ($5)),
 		new AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key, coalesce(r.rd, '') AS rd_key
-		    FROM bgp.rib_at($2, $3, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
+		    FROM hunt.routes_at($2, $3, $7, $4) r WHERE r.prefix IS NOT NULL AND r.family = ANY ($5)),
 		diff AS (
 			SELECT peer_id, prefix, o.origin_asn AS was, n.origin_asn AS becomes, o.as_path AS was_path,
 			    n.as_path AS new_path, coalesce(n.since, $2) AS ts, CASE
@@ -1836,13 +1893,13 @@ BEGIN
 			'path_before', min(d.was_path), 'path_after', min(d.new_path))) AS evidence
 		FROM diff d WHERE $6 IS NULL OR $6 IN (d.becomes, d.was)
 		GROUP BY d.prefix, d.change, d.was, d.becomes$q$, NULL, min_peers)
-	    USING since, until, within, peer_ids, families, asn;
+	    USING since, until, within, peer_ids, families, asn, mine;
 END
 $$;
 COMMENT ON FUNCTION hunt.rib_diff(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
 'What is different at two moments: the routes of each peer at until compared with those at since (bgp.rib_at), whatever
 came and went between; a row per prefix, kind of change and pair of origins; first_seen and last_seen = since when the
-peers have the new route (removed: until).  Give within or peer_ids: the whole table of every peer is much.
+peers have the new route (removed: until).  Give within, asn or peer_ids: the whole table of every peer is much.
 asn: the origin before or after; the suspect is the one after, or before if it is removed.
 evidence: change (added, removed, origin, path or attributes), origin_before, origin_after, path_before, path_after (one
 of them, if peers differ).';

@@ -745,7 +745,7 @@ DECLARE
 	lefts	bigint[];
 	rights	bigint[];
 	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
-	found	text;
+	filter	text;
 	known	text;
 	paths	text[];
 	origins	bigint[];
@@ -754,16 +754,12 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	-- the links that are new, and the paths that have them.  Few are looked up in the days before, many are compared
-	-- with all that was known.
-	found := hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
-	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true,
-	    CASE WHEN to_origin THEN coalesce(' AND e.origin_asn = ' || asn, '')
-		ELSE coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '') END);
+	-- Few links are looked up in the days before, many are compared with all that was known.
 	IF few THEN
-		SELECT format('SELECT p.asn1, p.asn2 FROM (SELECT DISTINCT f.asn1, f.asn2 FROM found f) p WHERE EXISTS (SELECT'
-		    ' FROM hunt.day_link d WHERE d.day = ANY (%L::date[]) AND d.asn1 = p.asn1 AND d.asn2 = p.asn2)', p.days)
-		    || coalesce((SELECT string_agg(format(' UNION SELECT k.asn1, k.asn2 FROM (%s) k',
+		SELECT format('SELECT p.asn1, p.asn2 FROM (SELECT DISTINCT f.asn1, f.asn2 FROM found f) p'
+		    ' WHERE EXISTS (SELECT FROM hunt.day_link d'
+		    ' WHERE d.day = ANY (%L::date[]) AND d.asn1 = p.asn1 AND d.asn2 = p.asn2)',
+		    p.days) || coalesce((SELECT string_agg(format(' UNION SELECT k.asn1, k.asn2 FROM (%s) k',
 			hunt.summary_keys('link', l.log_from, l.log_to, NULL, NULL, NULL, false)), '')
 			FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
 		INTO known FROM hunt.summary_parts(h.from_ts, from_ts, NULL) p;
@@ -771,21 +767,28 @@ BEGIN
 		known := format('SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k',
 		    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false));
 	END IF;
-	PERFORM hunt.plan_for(NOT few, narrow => few AND (within IS NOT NULL OR to_origin));
-	EXECUTE format($q$
-		WITH found AS %s (SELECT s.* FROM (%s) s WHERE true%s),
-		new AS MATERIALIZED (
-			SELECT f.* FROM found f LEFT JOIN (%s) k USING (asn1, asn2) WHERE k.asn1 IS NULL),
-		link AS (SELECT DISTINCT n.asn1, n.asn2 FROM new n)
-		SELECT l.asn1, l.asn2, p.paths, p.origins
-		FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2 FROM link k) l,
-		    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
-		    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n) p$q$,
-	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END, found, wanted, known)
-	    INTO lefts, rights, paths, origins;
-	IF lefts IS NULL THEN
-		RETURN;
-	END IF;
+	-- the links that are new, and the paths that have them: of an origin, by the index on it whether there are any
+	FOREACH filter IN ARRAY CASE WHEN asn IS NULL THEN '{""}'::text[] ELSE CASE WHEN to_origin
+	    THEN ARRAY[' AND e.origin_asn = ' || asn] END || (' AND e.path @> ARRAY[' || asn || '::bigint]') END LOOP
+		PERFORM hunt.plan_for(NOT few, narrow => within IS NOT NULL OR filter LIKE '%origin_asn%');
+		EXECUTE format($q$
+			WITH found AS %s (SELECT s.* FROM (%s) s),
+			new AS MATERIALIZED (
+				SELECT f.* FROM found f LEFT JOIN (%s) k USING (asn1, asn2) WHERE k.asn1 IS NULL),
+			link AS (SELECT DISTINCT s.asn1, s.asn2 FROM new s WHERE true%s)
+			SELECT l.asn1, l.asn2, p.paths, p.origins
+			FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2 FROM link k) l,
+			    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
+			    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n JOIN link USING (asn1, asn2)) p$q$,
+		    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
+		    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
+			ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true,
+			filter), known, wanted)
+		    INTO lefts, rights, paths, origins;
+		IF lefts IS NULL THEN
+			RETURN;
+		END IF;
+	END LOOP;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH new AS (
 			SELECT s.* FROM (%s) s JOIN unnest($1, $2) l (asn1, asn2) USING (asn1, asn2)
@@ -958,14 +961,14 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'standing', 'full_peers', 'kept', 'kept_of',
-		    'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day', 'novel_clause',
-		    'paths_found',
-		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs',
-		    'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost', 'kept_leafs',
-		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized', 'unchanged',
-		    'summary_source', 'summary_days', 'summary_keys', 'known_origins', 'prefixes_by_pairs',
-		    'never_before', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
+		    'kept_of', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day',
+		    'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs',
+		    'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost',
+		    'prefixes_lost',
+		    'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts',
+		    'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys', 'known_origins',
+		    'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END
