@@ -1250,9 +1250,23 @@ CREATE OR REPLACE FUNCTION hunt.no_export_leak(since timestamptz, until timestam
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family)
-	    || format(' AND e.communities && %L AND cardinality(e.path) >= %L', communities, min_hops);
+	filter	text := format(' AND e.communities && %L AND cardinality(e.path) >= %L', communities, min_hops)
+	    || coalesce(' AND e.path[1] = ' || asn, '');
+	sessions	int[] := peer_ids;
+	origins	bigint[];
+	log	text;
 BEGIN
+	-- by the announcements that have something new: who sent any, and of which origins
+	IF within IS NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.peer_id), array_agg(DISTINCT e.origin_asn) FROM '
+		    || hunt.novel_clause(since, until, NULL, peer_ids, family) || filter INTO sessions, origins;
+		IF sessions IS NULL THEN
+			RETURN;
+		END IF;
+	END IF;
+	log := hunt.log_clause(since, until, within, sessions, family) || filter
+	    || CASE WHEN cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL
+	    THEN format(' AND e.origin_asn = ANY (%L::bigint[])', origins) ELSE '' END;
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT p.path[1] AS suspect, p.prefix, p.peer_id, p.first_ts, p.last_ts, p.events,
 		    jsonb_build_object('communities', (SELECT jsonb_agg(c) FROM unnest(p.communities) c
@@ -1261,8 +1275,7 @@ BEGIN
 			count(*) FILTER (WHERE e.refreshed IS NOT TRUE) AS events
 		    FROM %1$s AND e.kind = 'A' GROUP BY e.peer_id, e.prefix, e.path, e.communities) p
 		CROSS JOIN LATERAL (SELECT hunt.hops(p.path) AS hops) h
-		WHERE cardinality(h.hops) >= %3$L AND p.path[1] = coalesce(%4$L, p.path[1])$q$, log, communities,
-		    min_hops, asn)), log, min_peers);
+		WHERE cardinality(h.hops) >= %3$L$q$, log, communities, min_hops)), log, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.no_export_leak(timestamptz, timestamptz, cidr, bigint, int[], text, text[], int, int) IS

@@ -872,7 +872,9 @@ BEGIN
 		    LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)
 		WHERE k.community IS NULL AND split_part(s.community, ':', 1) = coalesce(%L,
 		    split_part(s.community, ':', 1))$q$,
-	    hunt.summary_keys('community', since, until, members, within, NULL, true),
+	    hunt.summary_keys('community', since, until, members, within, NULL, true,
+		CASE WHEN asn IS NULL THEN '' ELSE format(' AND EXISTS (SELECT FROM unnest(e.communities'
+		' || e.large_communities) c WHERE starts_with(c, %L))', asn || ':') END),
 	    hunt.summary_keys('community', h.from_ts, since, NULL, NULL, NULL, false), asn) INTO new;
 	IF new IS NULL THEN
 		RETURN;
