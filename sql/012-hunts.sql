@@ -216,6 +216,23 @@ $$;
 COMMENT ON FUNCTION hunt.kept_of(timestamptz, cidr, cidr[], int[], text) IS
     'for the hunts: routes for these prefixes that are there now and were before a moment';
 
+-- hunt.originated: what an AS announced in a range as its origin, '{}' for nothing; NULL: no AS is asked about
+CREATE OR REPLACE FUNCTION hunt.originated(since timestamptz, until timestamptz, within cidr, peer_ids int[],
+    family text, asn bigint)
+RETURNS cidr[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	found	cidr[];
+BEGIN
+	IF asn IS NOT NULL THEN
+		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
+		    hunt.log_clause(since, until, within, peer_ids, family, asn)) INTO found;
+	END IF;
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint) IS
+    'for the hunts: the prefixes that an AS originated in a range, if one is asked about';
+
 -- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
 CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text)
 RETURNS cidr[]
@@ -479,11 +496,7 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-		mine := coalesce(mine, '{}');
-	END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE
 	    AND before IS NULL);
@@ -548,12 +561,9 @@ DECLARE
 	around	cidr[];
 	origins	jsonb[];
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-		IF mine IS NULL THEN
-			RETURN;
-		END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	IF mine = '{}' THEN
+		RETURN;
 	END IF;
 	-- what covers them is read as well, wherever it lies
 	mine := (SELECT array_agg(DISTINCT s) FROM unnest(mine) m, unnest(bgp.supernets(m)) s);
@@ -635,11 +645,7 @@ DECLARE
 	mine	cidr[];
 BEGIN
 	-- what changed is little: find it by hash, and sort only that
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-		mine := coalesce(mine, '{}');
-	END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
 	IF standing IS NULL AND within IS NULL AND mine IS NULL THEN
 		mine := hunt.few_prefixes(since, until, peer_ids, family);
 	END IF;
@@ -688,10 +694,7 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	IF mine = '{}' THEN
@@ -1489,10 +1492,7 @@ DECLARE
 	leafs	regclass[];
 	days	int;
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
 	IF within IS NULL AND mine IS NULL AND hunt.unicast(family) IS NOT NULL THEN
 		SELECT l.leafs, l.days INTO leafs, days FROM hunt.leafs(since, until, peer_ids, true) l;
 		IF leafs IS NOT NULL THEN
@@ -1542,17 +1542,15 @@ DECLARE
 	before	text;
 BEGIN
 	-- what may be: it ended with a withdrawal at all peers, or has several origins
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT array_agg(DISTINCT e.prefix) FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	ELSE
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	IF asn IS NULL THEN
 		-- (not in one expression: the planner would ask both to know how many they find)
 		mine := (SELECT coalesce(array_agg(DISTINCT l.prefix), '{}')
 		    FROM hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true) l);
 		mine := mine || hunt.several_origins(since, until, within, peer_ids, family, NULL);
-		mine := (SELECT array_agg(DISTINCT p) FROM unnest(mine) p);
+		mine := (SELECT coalesce(array_agg(DISTINCT p), '{}') FROM unnest(mine) p);
 	END IF;
-	IF mine IS NULL THEN
+	IF mine = '{}' THEN
 		RETURN;
 	END IF;
 	log := hunt.log_clause(since, until, within, peer_ids, family, prefixes => mine);
@@ -1655,10 +1653,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	mine	cidr[];
 BEGIN
-	IF asn IS NOT NULL THEN
-		EXECUTE 'SELECT coalesce(array_agg(DISTINCT e.prefix), ''{}'') FROM '
-		    || hunt.log_clause(since, until, within, peer_ids, family, asn) INTO mine;
-	END IF;
+	mine := hunt.originated(since, until, within, peer_ids, family, asn);
 	RETURN QUERY SELECT * FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, percent, standing,
 	    min_peers);
 END

@@ -964,7 +964,8 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
-		    'kept_of', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops', 'part_of_day',
+		    'kept_of', 'originated', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
+		    'part_of_day',
 		    'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs',
 		    'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost',
 		    'prefixes_lost',
