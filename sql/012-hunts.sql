@@ -144,8 +144,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	routes := 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
-	    || CASE WHEN prefixes IS NULL THEN format('bgp.rib_at(%L, %L, %L)', at, within, peer_ids)
-		ELSE format('bgp.routes_at(%L, %L, %L)', at, prefixes, peer_ids) END
+	    || format('hunt.routes_at(%L, %L, %L, %L)', at, within, prefixes, peer_ids)
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
 	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$
 	    ELSE format('r.family = %L', family) END;
@@ -170,7 +169,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    FROM (SELECT p.peer_id FROM bgp.peer p
 	    LEFT JOIN pg_class c ON c.oid = to_regclass(format('bgp.rib_entry_%s', p.peer_id))
 	    WHERE $1 IS NULL OR p.peer_id = ANY ($1)
-	    ORDER BY greatest(c.reltuples, 0) DESC NULLS LAST, pg_relation_size(c.oid) DESC, p.peer_id LIMIT 3) f
+	    ORDER BY greatest(c.reltuples, 0) DESC, pg_relation_size(c.oid) DESC NULLS LAST, p.peer_id LIMIT 3) f
 $$;
 COMMENT ON FUNCTION hunt.full_peers(int[]) IS 'the peers that hold most routes, three at most';
 
@@ -1679,18 +1678,21 @@ DECLARE
 	lost	record;
 	likely	record;
 BEGIN
-	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
+	-- what an AS announced, or has had all along
 	IF asn IS NOT NULL THEN
-		EXECUTE format('SELECT coalesce(array_agg(DISTINCT h.prefix), %L) FROM (SELECT e.prefix FROM %s'
-		    ' UNION ALL SELECT k.prefix FROM (%s) k) h', '{}',
-		    hunt.log_clause(since, until, within, peer_ids, family, asn),
+		PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
+		EXECUTE format('SELECT array_agg(k.prefix) FROM (%s) k',
 		    hunt.kept(since, within, ' AND e.origin_asn = ' || asn, peer_ids, family)) INTO mine;
+		mine := hunt.originated(since, until, within, peer_ids, family, asn) || mine;
 	END IF;
 	SELECT array_agg(h.suspect) AS origin_asn, array_agg(h.prefix) AS prefix, array_agg(h.first_seen) AS first_ts,
 	    array_agg(h.last_seen) AS last_ts, array_agg(h.peers::text) AS peers, array_agg(h.events) AS events
 	INTO lost
 	FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, 50, coalesce(standing, false), 1) h
 	WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(asn, h.suspect);
+	IF lost.origin_asn IS NULL THEN
+		RETURN;
+	END IF;
 	-- the peer that holds most routes tells what each origin has besides: asking all of them would take long
 	PERFORM hunt.plan_for(within IS NULL AND asn IS NULL, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	EXECUTE format($q$

@@ -377,22 +377,21 @@ $$;
 COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
 
--- hunt.summary_keys: only what there is in a range: a query of (prefix, origin_asn), (asn1, asn2, to_origin,
--- path, origin_asn; path NULL where it comes from a summary), or (community), which may have the same several
--- times.  more: what else the days of the range have may be among it, which makes it faster.  filter: more
--- conditions on announcements e of the log, for links and communities.
+-- hunt.summary_keys: only what links or communities there are in a range: a query of (asn1, asn2, to_origin, path,
+-- origin_asn; path NULL where it comes from a summary), or (community), which may have the same several times.
+-- more: what else the days of the range have may be among it, which makes it faster.  filter: more conditions on
+-- announcements e of the log.
 CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[],
-    within cidr, prefixes cidr[], more boolean, filter text DEFAULT '')
+    within cidr, more boolean, filter text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 	SELECT string_agg(q.query, ' UNION ALL ')
 	FROM hunt.summary_parts(since, until, peer_ids) p
 	CROSS JOIN LATERAL (
-		SELECT format('SELECT %s FROM (%s) s', CASE what WHEN 'origin' THEN 'prefix, origin_asn' WHEN 'link'
-		    THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path, NULL::bigint AS origin_asn'
-		    ELSE 'community' END, hunt.summary_days(what, p.days, within, prefixes)) AS query
+		SELECT format('SELECT %s FROM (%s) s', CASE what
+		    WHEN 'link' THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path, NULL::bigint AS origin_asn'
+		    ELSE 'community' END, hunt.summary_days(what, p.days, within, NULL)) AS query
 		UNION ALL
 		SELECT CASE what
-		    WHEN 'origin' THEN hunt.pairs(l.log_from, l.log_to, within, peer_ids, NULL, prefixes, more)
 		    WHEN 'link' THEN format($q$
 			SELECT p.path[i] AS asn1, p.path[i + 1] AS asn2,
 			    p.path[i + 1] = p.path[cardinality(p.path)] AS to_origin, p.path, p.origin_asn
@@ -410,14 +409,14 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)
 		CROSS JOIN LATERAL (SELECT (more OR l.log_from = date_trunc('day', l.log_from)
 		    AND (l.log_to = date_trunc('day', l.log_to) OR l.log_to >= now())) AND within IS NULL
-		    AND prefixes IS NULL AS novel) n
+		    AS novel) n
 		CROSS JOIN LATERAL (SELECT CASE WHEN n.novel
 		    THEN hunt.novel_clause(l.log_from, l.log_to, NULL, peer_ids, NULL)
-		    ELSE hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes)
+		    ELSE hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL)
 		    || ' AND e.kind = ''A''' END || filter AS clause) c) q
 $$;
-COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean, text) IS
-    'for the hunts: what origins, links or communities there are in a range';
+COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, boolean, text) IS
+    'for the hunts: what links or communities there are in a range';
 
 -- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have
 -- been there for longer than it goes back.
@@ -745,7 +744,9 @@ DECLARE
 	lefts	bigint[];
 	rights	bigint[];
 	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
-	filter	text;
+	on_path	text := ' AND e.path @> ARRAY[' || asn || '::bigint]';
+	filters	text[] := CASE WHEN asn IS NULL THEN '{""}'
+	    WHEN to_origin THEN ARRAY[' AND e.origin_asn = ' || asn, on_path] ELSE ARRAY[on_path] END;
 	known	text;
 	paths	text[];
 	origins	bigint[];
@@ -760,17 +761,16 @@ BEGIN
 		    ' WHERE EXISTS (SELECT FROM hunt.day_link d'
 		    ' WHERE d.day = ANY (%L::date[]) AND d.asn1 = p.asn1 AND d.asn2 = p.asn2)',
 		    p.days) || coalesce((SELECT string_agg(format(' UNION SELECT k.asn1, k.asn2 FROM (%s) k',
-			hunt.summary_keys('link', l.log_from, l.log_to, NULL, NULL, NULL, false)), '')
+			hunt.summary_keys('link', l.log_from, l.log_to, NULL, NULL, false)), '')
 			FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
 		INTO known FROM hunt.summary_parts(h.from_ts, from_ts, NULL) p;
 	ELSE
 		known := format('SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k',
-		    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, NULL, false));
+		    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, false));
 	END IF;
 	-- the links that are new, and the paths that have them: of an origin, by the index on it whether there are any
-	FOREACH filter IN ARRAY CASE WHEN asn IS NULL THEN '{""}'::text[] ELSE CASE WHEN to_origin
-	    THEN ARRAY[' AND e.origin_asn = ' || asn] END || (' AND e.path @> ARRAY[' || asn || '::bigint]') END LOOP
-		PERFORM hunt.plan_for(NOT few, narrow => within IS NOT NULL OR filter LIKE '%origin_asn%');
+	FOR n IN 1..cardinality(filters) LOOP
+		PERFORM hunt.plan_for(NOT few, narrow => within IS NOT NULL OR n < cardinality(filters));
 		EXECUTE format($q$
 			WITH found AS %s (SELECT s.* FROM (%s) s),
 			new AS MATERIALIZED (
@@ -782,8 +782,8 @@ BEGIN
 			    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n JOIN link USING (asn1, asn2)) p$q$,
 		    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
 		    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
-			ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, NULL, true,
-			filter), known, wanted)
+			ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, true,
+			filters[n]), known, wanted)
 		    INTO lefts, rights, paths, origins;
 		IF lefts IS NULL THEN
 			RETURN;
@@ -872,10 +872,10 @@ BEGIN
 		    LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)
 		WHERE k.community IS NULL AND split_part(s.community, ':', 1) = coalesce(%L,
 		    split_part(s.community, ':', 1))$q$,
-	    hunt.summary_keys('community', since, until, members, within, NULL, true,
+	    hunt.summary_keys('community', since, until, members, within, true,
 		CASE WHEN asn IS NULL THEN '' ELSE format(' AND EXISTS (SELECT FROM unnest(e.communities'
 		' || e.large_communities) c WHERE starts_with(c, %L))', asn || ':') END),
-	    hunt.summary_keys('community', h.from_ts, since, NULL, NULL, NULL, false), asn) INTO new;
+	    hunt.summary_keys('community', h.from_ts, since, NULL, NULL, false), asn) INTO new;
 	IF new IS NULL THEN
 		RETURN;
 	END IF;
@@ -942,7 +942,8 @@ BEGIN
 		FOREACH setting IN ARRAY ARRAY['search_path = pg_catalog, pg_temp', 'datestyle = ISO',
 		    'intervalstyle = postgres', 'jit = off', 'work_mem = ''64MB''',
 		    'enable_partitionwise_aggregate = on', 'parallel_tuple_cost = 0.001', 'parallel_setup_cost = 100',
-		    'enable_nestloop = on', 'enable_mergejoin = on', 'enable_hashagg = on', 'enable_gathermerge = on',
+		    'enable_nestloop = on', 'enable_mergejoin = on', 'enable_hashjoin = on',
+		    'enable_hashagg = on', 'enable_gathermerge = on',
 		    'seq_page_cost = 0.2', 'random_page_cost = 0.4', 'min_parallel_index_scan_size = ''512kB''',
 		    'min_parallel_table_scan_size = ''8MB'''] LOOP
 			EXECUTE format('ALTER FUNCTION %s SET %s', f, setting);
@@ -965,13 +966,11 @@ BEGIN
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
 		    'kept_of', 'originated', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
-		    'part_of_day',
-		    'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast', 'leafs',
-		    'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost',
-		    'prefixes_lost',
-		    'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts',
-		    'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys', 'known_origins',
-		    'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
+		    'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast',
+		    'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone',
+		    'lost', 'prefixes_lost', 'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf',
+		    'summary_parts', 'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys',
+		    'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

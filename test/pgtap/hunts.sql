@@ -367,6 +367,11 @@ SELECT is((SELECT string_agg(concat_ws(' ', suspect, prefix, evidence->'covering
 SELECT is((SELECT evidence->'known_origins' FROM hunt.new_origin('2021-03-01 18:00', '2021-03-01 19:00', '198.51.100.0/24', history => '35 minutes')), '[99]',
     'new_origin: known for longer than history goes back');
 SELECT is_empty($$SELECT * FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')$$, 'first_seen: not what has been there for longer');
+-- who has no routes is no full peer, though nothing is known of how many the others have
+SELECT bgp.ensure_peer('hunts', '198.18.0.200', 3200, '198.18.0.254', 64512, '2021-03-01') AS bare_peer \gset
+SELECT ok(hunt.full_peers(NULL) @> (SELECT array_agg(peer_id) FROM id WHERE n IN (2, 3, 4)), 'full_peers: those that have routes');
+DELETE FROM bgp.peer WHERE peer_id = :bare_peer;
+
 -- a few prefixes are looked up by index, many are not
 CREATE FUNCTION pg_temp.kept_of(prefixes cidr[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -381,6 +386,18 @@ SELECT is(pg_temp.kept_of('{192.88.0.0/16,198.51.0.0/16,198.51.0.0/16,203.0.113.
 SELECT is(pg_temp.kept_of('{192.88.0.0/16,198.51.0.0/16,198.51.0.0/16,203.0.113.0/25}' || ARRAY(SELECT set_masklen(inet '10.0.0.0' + n * 256, 24)::cidr FROM generate_series(1, 20001) n)),
     '192.88.0.0/16 93 3, 192.88.0.0/16 94 4, 198.51.0.0/16 99 3', 'kept_of: of many');
 SELECT is(pg_temp.kept_of('{}'), NULL, 'kept_of: of none');
+
+-- what a hunt sets for its queries ends with it
+CREATE FUNCTION pg_temp.settings() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(concat_ws('=', s.name, s.setting), ' ' ORDER BY s.name) FROM pg_settings s WHERE s.name ~ '^(enable|parallel|min_parallel|.*page_cost)'
+$$;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+SELECT pg_temp.settings() AS settings_before \gset
+SELECT count(*) FROM hunt.visibility_loss('2021-03-01', '2021-03-02'), hunt.moas('2021-03-01', '2021-03-02'), hunt.new_link('2021-03-02', '2021-03-03') \g /dev/null
+SELECT is(pg_temp.settings(), :'settings_before', 'settings of the session are what they were after a hunt');
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on;
 DELETE FROM bgp.rib_entry;
 SELECT is((SELECT string_agg(prefix::text, ', ' ORDER BY prefix) FROM hunt.first_seen('2021-03-01 18:00', '2021-03-01 19:00', history => '35 minutes')), '198.51.100.0/24, 203.0.113.0/24',
     'first_seen: which is new otherwise');
