@@ -220,6 +220,9 @@ COMMENT ON COLUMN bgp.rib_entry.qualifier IS
     'family and route distinguisher of what is not IPv4 or IPv6 unicast, and hash of the NLRI of what is no prefix';
 COMMENT ON COLUMN bgp.rib_entry.attributes_hash IS 'of all that makes an announcement differ from the one before';
 
+-- what an AS originates now.  (An origin seldom changes, so updates stay HOT.)
+CREATE INDEX IF NOT EXISTS rib_entry_origin ON bgp.rib_entry (origin_asn);
+
 -- How far the routes of a peer follow the log.
 CREATE TABLE IF NOT EXISTS bgp.rib_peer (
 	peer_id		int PRIMARY KEY,
@@ -396,6 +399,14 @@ CREATE TABLE IF NOT EXISTS bgp.rib_base (
 	routes		bgp.rib_base_route[] NOT NULL
 ) PARTITION BY RANGE (day);
 CREATE INDEX IF NOT EXISTS rib_base_peer ON bgp.rib_base (peer_id, first_prefix);
+
+-- bgp.route_origins: the origins of some routes, for an index: which chunks have routes of an AS
+CREATE OR REPLACE FUNCTION bgp.route_origins(routes bgp.rib_base_route[]) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT array_agg(DISTINCT r.origin_asn) FROM unnest($1) r WHERE r.origin_asn IS NOT NULL
+$$;
+COMMENT ON FUNCTION bgp.route_origins(bgp.rib_base_route[]) IS 'the origins that routes of a base state have';
+CREATE INDEX IF NOT EXISTS rib_base_origins ON bgp.rib_base USING gin (bgp.route_origins(routes)) WITH (fastupdate = off);
 COMMENT ON TABLE bgp.rib_base IS 'routes of a peer when a UTC day began, in chunks; derived from the log';
 
 -- A base is right if it saw all that was added to the days before it, back to the horizon.

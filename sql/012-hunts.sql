@@ -232,6 +232,15 @@ $$;
 COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint) IS
     'for the hunts: the prefixes that an AS originated in a range, if one is asked about';
 
+-- hunt.of_few: the condition on updates e that they are of these origins, which an index finds, if they are few and
+-- all known; else ''
+CREATE OR REPLACE FUNCTION hunt.of_few(origins bigint[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN cardinality($1) <= 200 AND array_position($1, NULL) IS NULL
+	    THEN format(' AND e.origin_asn = ANY (%L::bigint[])', $1) ELSE '' END
+$$;
+COMMENT ON FUNCTION hunt.of_few(bigint[]) IS 'for the hunts: the condition that updates are of these origins, if they are few';
+
 -- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
 CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text)
 RETURNS cidr[]
@@ -789,11 +798,9 @@ BEGIN
 	shown := hunt.log_clause(from_ts, to_ts, within, ARRAY(SELECT DISTINCT i FROM unnest(sessions) i), family)
 	    || filter;
 	log := shown || (SELECT format(' AND hash_array_extended(%s, 0) = ANY (%L::bigint[])', key,
-	    array_agg(DISTINCT hash_array_extended(p::bigint[], 0))) FROM unnest(paths) p);
-	-- paths that are the same have the same origin, if they have one: so few are found by index
-	IF cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL THEN
-		log := log || format(' AND e.origin_asn = ANY (%L::bigint[])', origins);
-	END IF;
+	    array_agg(DISTINCT hash_array_extended(p::bigint[], 0))) FROM unnest(paths) p)
+	    -- paths that are the same have the same origin, if they have one
+	    || hunt.of_few(origins);
 	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT v.suspect, e.prefix, e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts,
@@ -810,11 +817,17 @@ $$;
 COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text) IS
     'for the hunts: the updates that have one of the paths found';
 
+-- hunt.on_path: the condition that an AS is on the path, if one is asked about
+CREATE OR REPLACE FUNCTION hunt.on_path(asn bigint) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(' AND e.path @> ARRAY[' || $1 || '::bigint]', '')
+$$;
+COMMENT ON FUNCTION hunt.on_path(bigint) IS 'for the hunts: the condition that an AS is on the path';
+
 -- hunt.ordered_path: the condition that a path says who stands beside whom, with an AS in the middle
 CREATE OR REPLACE FUNCTION hunt.ordered_path(asn bigint) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')'
-	    || coalesce(' AND e.path @> ARRAY[' || $1 || '::bigint]', '')
+	SELECT ' AND cardinality(e.path) >= 3 AND (e.as_path IS NULL OR e.as_path NOT LIKE ''%{%'')' || hunt.on_path($1)
 $$;
 COMMENT ON FUNCTION hunt.ordered_path(bigint) IS
     'for the hunts: the condition that the order of a path tells something, and that an AS is on it';
@@ -862,8 +875,7 @@ CREATE OR REPLACE FUNCTION hunt.prepend_anomaly(since timestamptz, until timesta
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	filter	text := format(' AND cardinality(e.path) >= %L', times)
-	    || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	filter	text := format(' AND cardinality(e.path) >= %L', times) || hunt.on_path(asn);
 BEGIN
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		WITH e AS MATERIALIZED (SELECT e.path, e.origin_asn, e.peer_id FROM %s)
@@ -927,7 +939,7 @@ CREATE OR REPLACE FUNCTION hunt.bogon_asn(since timestamptz, until timestamptz, 
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	filter	text := coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	filter	text := hunt.on_path(asn);
 	single	bigint[];
 	least	bigint;
 	list	int8multirange;
@@ -1068,10 +1080,21 @@ CREATE OR REPLACE FUNCTION hunt.otc_leak(since timestamptz, until timestamptz, w
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	filter	text := ' AND e.attributes ? ''otc''' || coalesce(' AND e.path @> ARRAY[' || asn || '::bigint]', '');
+	filter	text := ' AND e.attributes ? ''otc''' || hunt.on_path(asn);
+	sessions	int[] := peer_ids;
+	origins	bigint[];
 BEGIN
 	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
 		PERFORM hunt.need_relationships();
+	END IF;
+	-- (what is new has all paths, but not all values of OTC)
+	IF asn IS NOT NULL AND within IS NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.peer_id), array_agg(DISTINCT e.origin_asn) FROM '
+		    || hunt.novel_clause(since, until, NULL, peer_ids, family) || hunt.on_path(asn) INTO sessions, origins;
+		IF sessions IS NULL THEN
+			RETURN;
+		END IF;
+		filter := filter || hunt.of_few(origins);
 	END IF;
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		WITH marked AS MATERIALIZED (
@@ -1099,8 +1122,8 @@ BEGIN
 		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why), b.origin_asn,
 		    b.peer_id
 		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$,
-		    hunt.log_clause(since, until, within, peer_ids, family) || filter, customers, lateral_peers, asn),
-	    since, until, within, peer_ids, family, filter, min_peers, '(e.path || (e.attributes->>''otc'')::bigint)');
+		    hunt.log_clause(since, until, within, sessions, family) || filter, customers, lateral_peers, asn),
+	    since, until, within, sessions, family, filter, min_peers, '(e.path || (e.attributes->>''otc'')::bigint)');
 END
 $$;
 COMMENT ON FUNCTION hunt.otc_leak(timestamptz, timestamptz, cidr, bigint, int[], text, bigint[], bigint[], int) IS
@@ -1253,7 +1276,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	filter	text := format(' AND e.communities && %L AND cardinality(e.path) >= %L', communities, min_hops)
-	    || coalesce(' AND e.path[1] = ' || asn, '');
+	    || hunt.on_path(asn) || coalesce(' AND e.path[1] = ' || asn, '');
 	sessions	int[] := peer_ids;
 	origins	bigint[];
 	log	text;
@@ -1266,9 +1289,7 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	log := hunt.log_clause(since, until, within, sessions, family) || filter
-	    || CASE WHEN cardinality(origins) <= 200 AND array_position(origins, NULL) IS NULL
-	    THEN format(' AND e.origin_asn = ANY (%L::bigint[])', origins) ELSE '' END;
+	log := hunt.log_clause(since, until, within, sessions, family) || filter || hunt.of_few(origins);
 	RETURN QUERY EXECUTE hunt.report(hunt.merged(format($q$
 		SELECT p.path[1] AS suspect, p.prefix, p.peer_id, p.first_ts, p.last_ts, p.events,
 		    jsonb_build_object('communities', (SELECT jsonb_agg(c) FROM unnest(p.communities) c
@@ -1803,14 +1824,36 @@ CREATE OR REPLACE FUNCTION hunt.silent_peer(since timestamptz, until timestamptz
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, NULL,
-	    CASE WHEN asn IS NULL THEN peer_ids ELSE ARRAY(SELECT p.peer_id FROM bgp.peer p WHERE p.peer_asn = asn
-	    AND p.peer_id = ANY (coalesce(silent_peer.peer_ids, ARRAY[p.peer_id]))) END, '*');
+	log	text;
+	sessions	int[];
 BEGIN
 	IF quiet IS NULL OR quiet < interval '2 seconds' THEN
 		RAISE EXCEPTION 'hunt.silent_peer needs a quiet time of at least two seconds'
 		    USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	SELECT coalesce(array_agg(p.peer_id), '{}') INTO sessions FROM bgp.peer p
+	WHERE p.peer_asn IS NOT DISTINCT FROM coalesce(asn, p.peer_asn)
+	  AND p.peer_id = ANY (coalesce(silent_peer.peer_ids, ARRAY[p.peer_id]));
+	log := hunt.log_clause(since, until, NULL, sessions, '*');
+	-- announcements of something new are found by index: who sent one often enough was not silent
+	EXECUTE format($q$
+		WITH bucket AS (
+			SELECT e.peer_id, min(e.ts) AS first_ts, max(e.ts) AS last_ts FROM %1$s
+			    AND e.kind = 'A' AND e.repeated IS NOT TRUE
+			GROUP BY e.peer_id, date_bin(make_interval(secs => %2$s), e.ts, to_timestamp(0))),
+		sign AS (
+			SELECT b.* FROM bucket b
+			UNION ALL SELECT p.peer_id, t.ts, t.ts FROM unnest(%5$L::int[]) p (peer_id),
+			    (VALUES (%3$L::timestamptz), (least(%4$L, now()))) t (ts))
+		SELECT array_agg(DISTINCT g.peer_id)
+		FROM (SELECT s.peer_id, s.last_ts, lead(s.first_ts) OVER (PARTITION BY s.peer_id
+			ORDER BY s.first_ts, s.last_ts) AS next_ts FROM sign s) g
+		WHERE g.next_ts >= g.last_ts + %6$L::interval$q$, log, extract(epoch FROM quiet) / 2, since, until,
+	    sessions, quiet) INTO sessions;
+	IF sessions IS NULL THEN
+		RETURN;
+	END IF;
+	log := hunt.log_clause(since, until, NULL, sessions, '*');
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH bucket AS (
 			SELECT e.peer_id, date_bin(make_interval(secs => %2$s), e.ts, to_timestamp(0)) AS n,
@@ -1836,10 +1879,8 @@ BEGIN
 			'gaps', (SELECT jsonb_agg(i.reason) FROM bgp.ingest_gap i WHERE i.collector = p.collector
 			    AND i.from_ts < g.last_ts AND i.to_ts > g.first_ts)) AS evidence
 		FROM gap g JOIN bgp.peer p USING (peer_id)
-		WHERE NOT g.down AND g.last_ts - g.first_ts >= %5$L
-		    AND p.peer_asn IS NOT DISTINCT FROM coalesce(%6$L, p.peer_asn)
-		  AND p.peer_id = ANY (coalesce(%7$L, ARRAY[p.peer_id]))$q$, log, extract(epoch FROM quiet) / 2, since,
-		      until, quiet, asn, peer_ids), NULL, min_peers);
+		WHERE NOT g.down AND g.last_ts - g.first_ts >= %5$L AND g.peer_id = ANY (%6$L)$q$, log,
+	    extract(epoch FROM quiet) / 2, since, until, quiet, sessions), NULL, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.silent_peer(timestamptz, timestamptz, bigint, int[], interval, int) IS
@@ -1872,7 +1913,8 @@ BEGIN
 		    WHERE p.peer_id = ANY (coalesce(rib_diff.peer_ids, ARRAY[p.peer_id]))) b;
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT r.prefix), %L) FROM (SELECT e.prefix FROM %s'
 		    ' UNION ALL SELECT u.prefix FROM unnest($1, $2) d (peer_id, day)'
-		    ' JOIN bgp.rib_base b USING (peer_id, day), unnest(b.routes) u WHERE u.origin_asn = $3) r'
+		    ' JOIN bgp.rib_base b USING (peer_id, day), unnest(b.routes) u WHERE b.day = ANY ($2)'
+		    ' AND bgp.route_origins(b.routes) @> ARRAY[$3] AND u.origin_asn = $3) r'
 		    ' WHERE true%s', '{}', hunt.log_clause(coalesce(bases.from_ts, since),
 			until + interval '1 microsecond', within, peer_ids, '*', asn),
 		    coalesce(' AND r.prefix <<= ' || quote_literal(within), ''))

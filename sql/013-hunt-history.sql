@@ -418,6 +418,22 @@ $$;
 COMMENT ON FUNCTION hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, boolean, text) IS
     'for the hunts: what links or communities there are in a range';
 
+-- hunt.known_among: those of found, a query with links or communities named so, that there were in a range: each is
+-- looked up, so they should be few.  filter: as for hunt.summary_keys.
+CREATE OR REPLACE FUNCTION hunt.known_among(what text, since timestamptz, until timestamptz, filter text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
+	SELECT format('SELECT %1$s FROM (SELECT DISTINCT %1$s FROM found) f WHERE EXISTS (SELECT FROM hunt.%2$I d'
+	    ' WHERE d.day = ANY (%3$L::date[]) AND (d.%4$s) = (f.%5$s))', c.keys, 'day_' || what, p.days,
+	    replace(c.keys, ', ', ', d.'), replace(c.keys, ', ', ', f.'))
+	    || coalesce((SELECT string_agg(format(' UNION SELECT %s FROM (%s) k', c.keys,
+		hunt.summary_keys(what, l.log_from, l.log_to, NULL, NULL, false, filter)), '')
+		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
+	FROM hunt.summary_parts(since, until, NULL) p,
+	    (VALUES (CASE what WHEN 'link' THEN 'asn1, asn2' ELSE 'community' END)) c (keys)
+$$;
+COMMENT ON FUNCTION hunt.known_among(text, timestamptz, timestamptz, text) IS
+    'for the hunts: which of some links or communities there were in a range';
+
 -- hunt.known_origins: prefixes and origins before a moment, as a query: of the history, and of routes that have
 -- been there for longer than it goes back.
 CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamptz, within cidr, prefixes cidr[])
@@ -739,14 +755,11 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     SET intervalstyle = postgres AS $$
 DECLARE
 	h	record;
-	wanted	text := CASE WHEN to_origin THEN ' AND s.to_origin' || coalesce(' AND s.asn2 = ' || asn, '')
-	    ELSE coalesce(' AND ' || asn || ' IN (s.asn1, s.asn2)', '') END;
+	wanted	text := CASE WHEN to_origin THEN 'to_origin' || coalesce(' AND asn2 = ' || asn, '')
+	    ELSE coalesce(asn || ' IN (asn1, asn2)', 'true') END;
 	lefts	bigint[];
 	rights	bigint[];
 	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
-	on_path	text := ' AND e.path @> ARRAY[' || asn || '::bigint]';
-	filters	text[] := CASE WHEN asn IS NULL THEN '{""}'
-	    WHEN to_origin THEN ARRAY[' AND e.origin_asn = ' || asn, on_path] ELSE ARRAY[on_path] END;
 	known	text;
 	paths	text[];
 	origins	bigint[];
@@ -756,43 +769,33 @@ BEGIN
 		RETURN;
 	END IF;
 	-- Few links are looked up in the days before, many are compared with all that was known.
-	IF few THEN
-		SELECT format('SELECT p.asn1, p.asn2 FROM (SELECT DISTINCT f.asn1, f.asn2 FROM found f) p'
-		    ' WHERE EXISTS (SELECT FROM hunt.day_link d'
-		    ' WHERE d.day = ANY (%L::date[]) AND d.asn1 = p.asn1 AND d.asn2 = p.asn2)',
-		    p.days) || coalesce((SELECT string_agg(format(' UNION SELECT k.asn1, k.asn2 FROM (%s) k',
-			hunt.summary_keys('link', l.log_from, l.log_to, NULL, NULL, false)), '')
-			FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
-		INTO known FROM hunt.summary_parts(h.from_ts, from_ts, NULL) p;
-	ELSE
-		known := format('SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k',
-		    hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, false));
+	known := CASE WHEN few
+	    THEN format('WHERE (f.asn1, f.asn2) NOT IN (%s)', hunt.known_among('link', h.from_ts, from_ts))
+	    ELSE format('LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k USING (asn1, asn2)'
+		' WHERE k.asn1 IS NULL', hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, false)) END;
+	-- the links that are new, and the paths that have them
+	PERFORM hunt.plan_for(NOT few, narrow => few);
+	EXECUTE format($q$
+		WITH found AS %s (SELECT s.* FROM (%s) s WHERE %s),
+		new AS MATERIALIZED (
+			SELECT f.*, bool_or(%s) OVER (PARTITION BY f.asn1, f.asn2) AS wanted FROM found f %s)
+		SELECT l.asn1, l.asn2, p.paths, p.origins
+		FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2
+		    FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n WHERE n.wanted) k) l,
+		    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
+		    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n WHERE n.wanted) p$q$,
+	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
+	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
+		ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, true,
+		hunt.on_path(asn)), coalesce(asn || ' IN (s.asn1, s.asn2)', 'true'), wanted, known)
+	INTO lefts, rights, paths, origins;
+	IF lefts IS NULL THEN
+		RETURN;
 	END IF;
-	-- the links that are new, and the paths that have them: of an origin, by the index on it whether there are any
-	FOR n IN 1..cardinality(filters) LOOP
-		PERFORM hunt.plan_for(NOT few, narrow => within IS NOT NULL OR n < cardinality(filters));
-		EXECUTE format($q$
-			WITH found AS %s (SELECT s.* FROM (%s) s),
-			new AS MATERIALIZED (
-				SELECT f.* FROM found f LEFT JOIN (%s) k USING (asn1, asn2) WHERE k.asn1 IS NULL),
-			link AS (SELECT DISTINCT s.asn1, s.asn2 FROM new s WHERE true%s)
-			SELECT l.asn1, l.asn2, p.paths, p.origins
-			FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2 FROM link k) l,
-			    (SELECT array_agg(DISTINCT n.path::text) AS paths, array_agg(DISTINCT n.origin_asn)
-			    FILTER (WHERE n.path IS NOT NULL) AS origins FROM new n JOIN link USING (asn1, asn2)) p$q$,
-		    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
-		    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
-			ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, true,
-			filters[n]), known, wanted)
-		    INTO lefts, rights, paths, origins;
-		IF lefts IS NULL THEN
-			RETURN;
-		END IF;
-	END LOOP;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH new AS (
 			SELECT s.* FROM (%s) s JOIN unnest($1, $2) l (asn1, asn2) USING (asn1, asn2)
-			    WHERE s.peer_ids && %L%s),
+			    WHERE s.peer_ids && %L AND %s),
 		link AS MATERIALIZED (
 			SELECT n.asn1, n.asn2, bool_or(n.to_origin) AS to_origin, min(n.first_ts) AS first_ts,
 			    max(n.last_ts) AS last_ts,
@@ -860,24 +863,38 @@ DECLARE
 	log	text := hunt.log_clause(since, until, within, peer_ids, NULL);
 	members	int[] := CASE WHEN within IS NULL THEN peer_ids
 	    ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END;
+	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
+	-- (as 016 has it in an index of what is new)
+	of_asn	text := CASE WHEN asn IS NULL THEN '' ELSE
+	    format(' AND array_to_tsvector(e.communities || e.large_communities) @@ %L::tsquery',
+	    format('''%s:'':*', asn)) END;
 	new	text[];
+	origins	bigint[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(since, history);
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
+	PERFORM hunt.plan_for(NOT few, narrow => few);
 	EXECUTE format($q$
-		SELECT array_agg(DISTINCT s.community) FROM (%s) s
-		    LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)
-		WHERE k.community IS NULL AND split_part(s.community, ':', 1) = coalesce(%L,
-		    split_part(s.community, ':', 1))$q$,
-	    hunt.summary_keys('community', since, until, members, within, true,
-		CASE WHEN asn IS NULL THEN '' ELSE format(' AND EXISTS (SELECT FROM unnest(e.communities'
-		' || e.large_communities) c WHERE starts_with(c, %L))', asn || ':') END),
-	    hunt.summary_keys('community', h.from_ts, since, NULL, NULL, false), asn) INTO new;
+		WITH found AS %s (
+			SELECT s.community FROM (%s) s
+			WHERE split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1)))
+		SELECT array_agg(DISTINCT f.community) FROM found f %s$q$,
+	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
+	    hunt.summary_keys('community', since, until, members, within, true, of_asn), asn,
+	    CASE WHEN few
+	    THEN format('WHERE f.community NOT IN (%s)', hunt.known_among('community', h.from_ts, since, of_asn))
+	    ELSE format('LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)'
+		' WHERE k.community IS NULL', hunt.summary_keys('community', h.from_ts, since, NULL, NULL, false)) END)
+	INTO new;
 	IF new IS NULL THEN
 		RETURN;
+	END IF;
+	IF asn IS NOT NULL AND within IS NULL THEN
+		EXECUTE format('SELECT array_agg(DISTINCT e.origin_asn) FROM %s'
+		    ' AND (e.communities && $1 OR e.large_communities && $1)',
+		    hunt.novel_clause(since, until, NULL, peer_ids, NULL) || of_asn) INTO origins USING new;
 	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH new AS (
@@ -895,7 +912,7 @@ BEGIN
 		    AND (e.communities @> ARRAY[c.community] OR e.large_communities @> ARRAY[c.community])
 		    ORDER BY e.seq LIMIT 1) u ON true$q$,
 	    hunt.summary_source('community', since, until, members, within, NULL,
-	    ' AND (e.communities && $1 OR e.large_communities && $1)'),
+	    ' AND (e.communities && $1 OR e.large_communities && $1)' || coalesce(hunt.of_few(origins), '')),
 	    h.peer_ids, h.note, log), log, min_peers) USING new;
 END
 $$;
@@ -965,12 +982,12 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
-		    'kept_of', 'originated', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
-		    'part_of_day', 'novel_clause', 'paths_found', 'ordered_path', 'need_relationships', 'unicast',
+		    'kept_of', 'originated', 'of_few', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
+		    'part_of_day', 'novel_clause', 'paths_found', 'on_path', 'ordered_path', 'need_relationships', 'unicast',
 		    'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn', 'gone',
 		    'lost', 'prefixes_lost', 'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf',
 		    'summary_parts', 'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys',
-		    'known_origins', 'prefixes_by_pairs', 'never_before', 'history', 'new_links')) LOOP
+		    'known_origins', 'prefixes_by_pairs', 'known_among', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END

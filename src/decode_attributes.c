@@ -30,6 +30,17 @@ compare_u32(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/*
+ * A message has 65535 bytes at most (RFC 8654): no real list is longer than it has room for, with so many bytes an
+ * element, and what the database makes of the lists (016) has limits.
+ */
+static void
+room_check(struct decoder *d, size_t count, size_t bytes, const char *name)
+{
+	if (count > UINT16_MAX / bytes)
+		decoder_fail(d, "%s has %zu elements, more than a message has room for", name, count);
+}
+
 static void
 segment_read(struct decoder *d, struct segment *s, enum segment_type type, json_t *list)
 {
@@ -83,6 +94,7 @@ path_set(struct decoder *d, struct attributes *a, const struct segment *segments
 		if (segments[i].type != SEGMENT_SEQUENCE && segments[i].count > 0)
 			plain = false;
 	}
+	room_check(d, total, 2, "as-path");
 	path = decoder_take(d, asns * sizeof(*path));
 	a->path = path;
 	a->path_length = asns;
@@ -266,6 +278,7 @@ communities_read(struct decoder *d, struct attributes *a, json_t *list)
 	struct community *c = decoder_take(d, n * sizeof(*c));
 	uint32_t numbers[2];
 
+	room_check(d, n, 4, "community");
 	for (i = 0; i < n; i++) {
 		community_numbers(d, json_array_get(list, i), numbers, 2, UINT16_MAX, "a community");
 		c[i].asn = numbers[0];
@@ -283,6 +296,7 @@ large_read(struct decoder *d, struct attributes *a, json_t *list)
 	struct large_community *c = decoder_take(d, n * sizeof(*c));
 	uint32_t numbers[3];
 
+	room_check(d, n, 12, "large-community");
 	for (i = 0; i < n; i++) {
 		community_numbers(d, json_array_get(list, i), numbers, 3, UINT32_MAX, "a large community");
 		c[i].global = numbers[0];
@@ -389,7 +403,8 @@ unknown_read(struct decoder *d, struct attributes *a, json_t *others, const char
 		return false;
 	if (code == CODE_OTC && length == 4)
 		return json_object_set_new(others, "otc", json_integer(wire_u32(bytes))) == 0;
-	if (code != CODE_LARGE_COMMUNITY || length == 0 || length % 12 != 0 || a->large != NULL)
+	if (code != CODE_LARGE_COMMUNITY || length == 0 || length % 12 != 0 ||
+	    length > UINT16_MAX || a->large != NULL)
 		return false;
 	c = decoder_take(d, length / 12 * sizeof(*c));
 	for (i = 0; i < length / 12; i++) {

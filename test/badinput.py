@@ -141,6 +141,8 @@ def short(w):
             ('"extended-community": [ "x" ]', "extended"), ('"aggregator": "x"', "aggregator"),
             ('"atomic-aggregate": "yes"', "atomic"), ('"med": 1, "med": 2', "JSON|duplicate")):
         w.attribute(text, text, error)
+    for name, element, count in ("as-path", "%d", 32768), ("community", "[ 7, %d ]", 16384), ("large-community", "[ 7, 7, %d ]", 5462):
+        w.attribute("a long " + name, '"%s": [ %s ]' % (name, ", ".join(element % n for n in range(count))), "more than a message has room for")
     # wrong NLRI
     for nlri, error in (
             ('"10.255.0.0/33"', r"10\.255\.0\.0/33"), ('"10.255.0.0/-1"', "prefix"), ('"10.255.0.0"', "prefix"),

@@ -2,8 +2,8 @@
 --
 -- pg_temp.one_run(seed, events): two collectors, five peers; batches of any size are committed
 -- in an order that the seed chooses: as they come, nearly so, or any; scans now and then.  Time
--- steps back now and then.  Returns how many findings differ, and some of them.  For rules such
--- as those of test/rules.sh, in a transaction to be rolled back.
+-- steps back now and then.  Returns how many findings there are, how many differ, and some of
+-- these.  For rules such as those of test/rules.sh, in a transaction to be rolled back.
 CREATE FUNCTION pg_temp.one_run(seed float8, n int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	peers	int[];
@@ -64,7 +64,8 @@ BEGIN
 	    d AS (
 		(SELECT 'live only' AS which, * FROM (TABLE live EXCEPT ALL TABLE replay) x) UNION ALL
 		(SELECT 'replay only', * FROM (TABLE replay EXCEPT ALL TABLE live) y))
-	    SELECT format('%%s findings, %%s pending, %%s differ', CASE WHEN (SELECT count(*) FROM live) >= 10 THEN 'many' ELSE (SELECT count(*) FROM live)::text END,
+	    SELECT format('%%s findings', (SELECT count(*) FROM live))
+	    UNION ALL SELECT format('%%s pending, %%s differ',
 		(SELECT count(*) FROM bgp.batch_pending WHERE consumer = 'hunt'), (SELECT count(*) FROM d))
 	    UNION ALL (SELECT left(to_jsonb(d)::text, 700) FROM d ORDER BY d.type, d.prefix, hijacker_asn, first_seen LIMIT 6)$q$, cols);
 END

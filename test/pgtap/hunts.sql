@@ -605,6 +605,67 @@ $$;
 SELECT is(pg_temp.whole(hunt, since, 8), pg_temp.whole(hunt, since, 0), hunt || ': whole days since ' || since) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since;
 SELECT is((SELECT count(DISTINCT hunt) FROM hunt.hunts, unnest('{2021-03-01,2021-03-02}'::date[]) since WHERE pg_temp.whole(hunt, since, 8) <> '') > 20, true,
     'most of them find something');
+-- what is asked of an AS is what is found of all
+CREATE FUNCTION pg_temp.of_each(since timestamptz, until timestamptz, why text) RETURNS SETOF text LANGUAGE plpgsql SET client_min_messages = error AS $$
+DECLARE
+	hunt	text;
+	more	text;
+	asns	text;
+	one	bigint;
+	wanted	text;
+	found	text;
+	n	int;
+BEGIN
+	FOR hunt, more, asns IN VALUES
+	    ('prepend_anomaly', ', times => 3', 'ARRAY[r.suspect]'), ('path_loop', '', 'ARRAY[r.suspect]'), ('bogon_asn', '', 'ARRAY[r.suspect]'), ('valley', '', 'ARRAY[r.suspect]'),
+	    ('tier1_leak', '', 'ARRAY[r.suspect]'), ('otc_leak', '', 'ARRAY[r.suspect]'), ('no_export_leak', '', 'ARRAY[r.suspect]'), ('community_new', '', 'ARRAY[r.suspect]'),
+	    ('silent_peer', '', 'ARRAY[r.suspect]'), ('origin_outage', ', percent => 50', 'ARRAY[r.suspect]'),
+	    ('new_link', '', $q$ARRAY(SELECT a::bigint FROM jsonb_array_elements_text(r.evidence->'link') a)$q$), ('new_neighbor', '', $q$ARRAY[(r.evidence->'link'->>1)::bigint]$q$),
+	    ('rib_diff', '', $q$array_remove(ARRAY[(r.evidence->>'origin_before')::bigint, (r.evidence->>'origin_after')::bigint], NULL)$q$) LOOP
+		n := 0;
+		FOR one IN EXECUTE format('SELECT DISTINCT a FROM hunt.%I(%L, %L %s) r, unnest(%s) a WHERE a IS NOT NULL ORDER BY a', hunt, since, until, more, asns) LOOP
+			n := n + 1;
+			EXECUTE format('SELECT string_agg(r::text, E''\n'' ORDER BY r::text) FROM hunt.%I(%L, %L %s) r WHERE %s = ANY (%s)', hunt, since, until, more, one, asns) INTO wanted;
+			EXECUTE format('SELECT string_agg(r::text, E''\n'' ORDER BY r::text) FROM hunt.%I(%L, %L, asn => %s %s) r', hunt, since, until, one, more) INTO found;
+			IF found IS DISTINCT FROM wanted THEN
+				RETURN NEXT is(found, wanted, format('%s: of AS%s, %s', hunt, one, why));
+			END IF;
+		END LOOP;
+		RETURN NEXT ok(true, format('%s: of each of %s ASes, %s', hunt, n, why));
+	END LOOP;
+END
+$$;
+SELECT pg_temp.of_each(since, until, format('%s to %s', since, until)) FROM (VALUES ('2021-03-01'::date, '2021-03-02'::date), ('2021-03-02', '2021-03-03'), ('2021-03-01', '2021-03-03')) r (since, until);
+SELECT pg_temp.of_each('2021-03-02 01:00', '2021-03-02 03:00', 'part of a day');
+
+SAVEPOINT communities;
+SELECT pg_temp.put(at, n, '203.0.113.0/24', path, extra::jsonb) FROM (VALUES
+    ('03:10', 1, '3001 20', '{"communities": ["64:1"]}'),
+    ('03:00', 1, '3001 20', '{"day": "2021-03-02", "communities": ["64:1", "64:2", "6:9"], "large_communities": ["200050:1:2"]}'),
+    ('03:05', 2, '3002 20', '{"day": "2021-03-02", "large_communities": ["64:1:1"]}'),
+    ('03:06', 2, '3002 {20,21}', '{"day": "2021-03-02", "large_communities": ["64:1:1"]}'),
+    ('03:07', 2, '3002 20', '{"day": "2021-03-02", "large_communities": ["64:1:1"]}')) v (at, n, path, extra) \g /dev/null
+SELECT is((SELECT string_agg(concat_ws(' ', h.evidence->>'community', h.events), ', ' ORDER BY h.first_seen, h.evidence->>'community') FROM hunt.community_new('2021-03-02', '2021-03-03', asn => a) h), wanted,
+    'community_new: of AS' || a)
+FROM (VALUES (64, '64:2 1, 64:1:1 3'), (6, '6:9 1'), (200050, '200050:1:2 1'), (20005, NULL), (1, NULL)) v (a, wanted);
+ROLLBACK TO communities;
+-- whether announcements are new or repeated tells at a glance who was not silent, and nothing else
+CREATE FUNCTION pg_temp.silent() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(concat_ws(' ', q, a, s::text, h::text), E'\n' ORDER BY q, a, s, h::text)
+	FROM unnest('{2 s,50 s,5 min,29 min,30 min,31 min,3 h}'::interval[]) q, unnest('{NULL,3001,3004}'::bigint[]) a, unnest('{-infinity,2021-03-01,2021-03-01 20:00}'::timestamptz[]) s,
+	    LATERAL hunt.silent_peer(s, '2021-03-02 00:30', a, ARRAY(SELECT peer_id FROM id), q) h
+$$;
+SELECT pg_temp.silent() AS silent \gset
+SELECT isnt(:'silent'::text, '', 'silent_peer: finds');
+SAVEPOINT repeated;
+UPDATE bgp.route_event SET repeated = true WHERE kind = 'A';
+SELECT is(pg_temp.silent(), :'silent', 'silent_peer: all repeats what was there');
+UPDATE bgp.route_event SET repeated = NULL;
+SELECT is(pg_temp.silent(), :'silent', 'silent_peer: all is new');
+UPDATE bgp.route_event SET repeated = CASE WHEN random() < 0.9 THEN true END WHERE kind = 'A';
+SELECT is(pg_temp.silent(), :'silent', 'silent_peer: a tenth is new');
+ROLLBACK TO repeated;
+
 -- and by summaries
 CREATE TEMP TABLE by_log AS
 SELECT h.hunt, r.since, r.until, m.more, pg_temp.whole(h.hunt, r.since, 8, r.until, m.more) AS found
@@ -617,6 +678,8 @@ SELECT is(hunt.summarized('lost', '2021-03-01', '2021-03-02 12:00', NULL), NULL,
 SELECT is(hunt.summarized('lost', '2021-03-01', '2021-03-02', '{1}'), NULL, 'nor what some peers said');
 SELECT is(pg_temp.whole(hunt, since, 8, until, more), found, format('%s: %s to %s%s by summaries', hunt, since, until, more)) FROM by_log;
 SELECT ok((SELECT count(*) FROM by_log WHERE hunt IN ('visibility_loss', 'short_lived', 'origin_outage') AND found <> '') > 10, 'most of what is lost is found');
+SELECT pg_temp.of_each('2021-03-01', '2021-03-03', 'by summaries');
+SELECT pg_temp.of_each('2021-03-02', '2021-03-03', 'a day by summaries');
 UPDATE hunt.summary_day SET bytes = bytes + 1 WHERE day = '2021-03-01' AND peer_id = (SELECT peer_id FROM id WHERE n = 1);
 SELECT is(hunt.summarized('origin', '2021-03-01', '2021-03-03', NULL), NULL, 'a leaf is not what it was: the log is read');
 SELECT count(*) FROM hunt.summary_drop('2021-03-03') \g /dev/null
@@ -688,6 +751,8 @@ BEGIN
 		EXECUTE pg_catalog.format('SELECT count(*) FROM hunt.%I(%L, %L %s)', name, '02.03.2021 13:00:00 NZDT'::timestamptz, '03.03.2021 13:00:00 NZDT'::timestamptz,
 		    CASE name WHEN 'path_pattern' THEN ', $q$_66_$q$' ELSE '' END) INTO found;
 		RETURN NEXT name || CASE WHEN found > 0 THEN ' finds' ELSE ' ran' END;
+		EXECUTE pg_catalog.format('SELECT count(*) FROM hunt.%I(%L, %L, asn => 3001 %s)', name, '02.03.2021 13:00:00 NZDT'::timestamptz, '03.03.2021 13:00:00 NZDT'::timestamptz,
+		    CASE name WHEN 'path_pattern' THEN ', pattern => $q$_66_$q$' ELSE '' END) INTO found;
 	END LOOP;
 	PERFORM hunt.updates('203.0.113.0/24', now() - interval '1 day', now());
 	PERFORM hunt.gone(make_timestamptz(2021, 3, 3, 0, 0, 0, 'UTC'), make_timestamptz(2021, 3, 4, 0, 0, 0, 'UTC'), NULL, NULL, 50, true);

@@ -684,7 +684,7 @@ test_longest_lines(void **state)
 		{ "done", " done", "", MESSAGE_IGNORED },
 		{ "x", "x", "", MESSAGE_ERROR },
 		{ HEAD "'update', " PEER ", 'message': { 'update': { 'attribute': { 'as-path': [ 1", ",2",
-		  " ] }, " ANNOUNCE " } } } }", MESSAGE_ROUTES },
+		  " ] }, " ANNOUNCE " } } } }", MESSAGE_ERROR },	/* more than a message has room for */
 		{ HEAD "'update', " PEER ", 'message': { 'update': { 'attribute': { 'community': [ [1,2]", ",[2,1],[1,2]",
 		  " ] }, " ANNOUNCE " } } } }", MESSAGE_ERROR },	/* four million lists: too much memory */
 		{ HEAD "'update', " PEER ", 'message': { 'update': { 'withdraw': { 'ipv4 unicast': [ '10.0.0.0/8'", ",'10.1.0.0/16'",
@@ -775,8 +775,8 @@ test_products(void **state)
 		if (seconds_used() - began > LINEAR_SECONDS)
 			fail_msg("case %zu: slow", i);
 	}
-	/* a path of a million hops, before 100000 prefixes; and a link-local next hop in each of many families */
-	attributes = numbered(HEAD "'update', " PEER ", 'message': { 'update': { 'attribute': { 'as-path': [ ", "%s%u", 1000000,
+	/* a path of 30000 hops, before 100000 prefixes; and a link-local next hop in each of many families */
+	attributes = numbered(HEAD "'update', " PEER ", 'message': { 'update': { 'attribute': { 'as-path': [ ", "%s%u", 30000,
 	    " ] }, 'announce': { 'ipv4 unicast': { '192.0.2.1': [");
 	line = numbered(attributes, "%s { 'nlri': '10.0.0.0/8', 'path-information': %u }", 100000, "] } } } } } }");
 	m = decoder_line(decoder, line, strlen(line));
@@ -794,6 +794,32 @@ test_products(void **state)
 	free(attributes);
 	free(line);
 	assert_true(seconds_used() - began < LINEAR_SECONDS);
+}
+
+/* as many as a message has room for, and one more */
+static void
+test_room(void **state)
+{
+	static const struct {
+		const char	*name, *piece;
+		unsigned int	 most;
+	} cases[] = {
+		{ "as-path", "%s%u", 32767 }, { "community", "%s[ %u, 7 ]", 16383 }, { "large-community", "%s[ %u, %u, 7 ]", 5461 },
+	};
+	char head[1024], *line;
+	const struct message *m;
+	unsigned int i, more;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++)
+		for (more = 0; more < 2; more++) {
+			snprintf(head, sizeof(head), HEAD "'update', " PEER ", 'message': { 'update': { 'attribute': { '%s': [ ", cases[i].name);
+			line = numbered(head, cases[i].piece, cases[i].most + more, " ] }, " ANNOUNCE " } } } }");
+			m = decoder_line(decoder, line, strlen(line));
+			assert_int_equal(m->kind, more ? MESSAGE_ERROR : MESSAGE_ROUTES);
+			assert_true(!more || strstr(m->reason, "more than a message has room for") != NULL);
+			free(line);
+		}
 }
 
 /* a real line cut off at each byte: never taken for something else, never read past its end */
@@ -865,7 +891,8 @@ main(void)
 		cmocka_unit_test(test_envelope), cmocka_unit_test(test_time), cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_routes), cmocka_unit_test(test_link_local), cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_ignored), cmocka_unit_test(test_errors), cmocka_unit_test(test_error_envelope),
-		cmocka_unit_test(test_independent), cmocka_unit_test(test_longest_lines), cmocka_unit_test(test_products), cmocka_unit_test(test_every_cut),
+		cmocka_unit_test(test_independent), cmocka_unit_test(test_longest_lines), cmocka_unit_test(test_products), cmocka_unit_test(test_room),
+		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_every_byte),
 	};
 
