@@ -239,7 +239,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN cardinality($1) <= 200 AND array_position($1, NULL) IS NULL
 	    THEN format(' AND e.origin_asn = ANY (%L::bigint[])', $1) ELSE '' END
 $$;
-COMMENT ON FUNCTION hunt.of_few(bigint[]) IS 'for the hunts: the condition that updates are of these origins, if they are few';
+COMMENT ON FUNCTION hunt.of_few(bigint[]) IS
+    'for the hunts: the condition that updates are of these origins, if they are few';
 
 -- hunt.few_prefixes: what was announced in a range, if it is short and they are few; else NULL
 CREATE OR REPLACE FUNCTION hunt.few_prefixes(since timestamptz, until timestamptz, peer_ids int[], family text)
@@ -1090,7 +1091,8 @@ BEGIN
 	-- (what is new has all paths, but not all values of OTC)
 	IF asn IS NOT NULL AND within IS NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.peer_id), array_agg(DISTINCT e.origin_asn) FROM '
-		    || hunt.novel_clause(since, until, NULL, peer_ids, family) || hunt.on_path(asn) INTO sessions, origins;
+		    || hunt.novel_clause(since, until, NULL, peer_ids, family) || hunt.on_path(asn)
+		INTO sessions, origins;
 		IF sessions IS NULL THEN
 			RETURN;
 		END IF;
