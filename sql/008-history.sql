@@ -248,7 +248,8 @@ COMMENT ON FUNCTION bgp.path_history(cidr, timestamptz, timestamptz) IS
     'each state of exactly this prefix at each peer, in order, with how long it lasted';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bgp FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.nlri_key(text, jsonb),
+GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.route_origins(bgp.rib_base_route[]),
+    bgp.nlri_key(text, jsonb),
     bgp.route_qualifier(text, cidr, text, jsonb),
     bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text),
     bgp.rib_fold(text, text, text),

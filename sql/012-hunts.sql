@@ -1081,28 +1081,40 @@ CREATE OR REPLACE FUNCTION hunt.otc_leak(since timestamptz, until timestamptz, w
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	filter	text := ' AND e.attributes ? ''otc''' || hunt.on_path(asn);
+	filter	text := ' AND e.attributes ? ''otc''';
+	elsewhere	text := ' AND (e.path IS NULL OR NOT e.path @> ARRAY[' || asn || '::bigint])';
 	sessions	int[] := peer_ids;
+	own	int[];
 	origins	bigint[];
+	log	text;
 BEGIN
 	IF cardinality(customers) + cardinality(lateral_peers) = 0 THEN
 		PERFORM hunt.need_relationships();
 	END IF;
-	-- (what is new has all paths, but not all values of OTC)
+	log := 'SELECT e.* FROM ' || hunt.log_clause(since, until, within, peer_ids, family) || filter;
+	-- by the announcements that have something new (they have all paths, but not all values of OTC): who sent one
+	-- with the AS on its path, and which of the AS's own sessions one without it
 	IF asn IS NOT NULL AND within IS NULL THEN
 		EXECUTE 'SELECT array_agg(DISTINCT e.peer_id), array_agg(DISTINCT e.origin_asn) FROM '
 		    || hunt.novel_clause(since, until, NULL, peer_ids, family) || hunt.on_path(asn)
 		INTO sessions, origins;
-		IF sessions IS NULL THEN
+		EXECUTE 'SELECT array_agg(DISTINCT e.peer_id) FROM ' || hunt.novel_clause(since, until, NULL,
+		    ARRAY(SELECT p.peer_id FROM bgp.peer p WHERE p.peer_asn = asn
+			AND p.peer_id = ANY (coalesce(otc_leak.peer_ids, ARRAY[p.peer_id]))), family) || elsewhere
+		INTO own;
+		IF sessions IS NULL AND own IS NULL THEN
 			RETURN;
 		END IF;
-		filter := filter || hunt.of_few(origins);
+		log := format('SELECT e.* FROM %s UNION ALL SELECT e.* FROM %s',
+		    hunt.log_clause(since, until, NULL, coalesce(sessions, '{}'), family) || filter
+			|| hunt.on_path(asn) || hunt.of_few(origins),
+		    hunt.log_clause(since, until, NULL, coalesce(own, '{}'), family) || filter || elsewhere);
 	END IF;
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		WITH marked AS MATERIALIZED (
 			SELECT d.*, q.peer_asn, hunt.hops(d.path) AS hops
-			FROM (SELECT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc,
-			    min(e.origin_asn) AS origin_asn FROM %1$s AND e.kind = 'A' GROUP BY 1, 2, 3) d
+			FROM (SELECT DISTINCT e.peer_id, e.path, (e.attributes->>'otc')::bigint AS otc, e.origin_asn
+			    FROM (%1$s) e WHERE e.kind = 'A') d
 			LEFT JOIN bgp.peer q USING (peer_id)),
 		bad AS (
 			SELECT m.*, m.peer_asn AS suspect, 'from a customer' AS why
@@ -1124,8 +1136,9 @@ BEGIN
 		SELECT b.path || b.otc, b.suspect, jsonb_build_object('otc', b.otc, 'why', b.why), b.origin_asn,
 		    b.peer_id
 		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$,
-		    hunt.log_clause(since, until, within, sessions, family) || filter, customers, lateral_peers, asn),
-	    since, until, within, sessions, family, filter, min_peers, '(e.path || (e.attributes->>''otc'')::bigint)');
+		    log, customers, lateral_peers, asn),
+	    since, until, within, sessions || own, family, filter, min_peers,
+	    '(e.path || (e.attributes->>''otc'')::bigint)');
 END
 $$;
 COMMENT ON FUNCTION hunt.otc_leak(timestamptz, timestamptz, cidr, bigint, int[], text, bigint[], bigint[], int) IS
@@ -1213,12 +1226,23 @@ DECLARE
 	bogons	text := (SELECT string_agg(format('e.prefix <<= %L', b.prefix), ' OR ') FROM hunt.bogon_prefix_list b
 	    -- (those inside others add nothing)
 	    WHERE NOT EXISTS (SELECT FROM hunt.bogon_prefix_list o WHERE o.prefix >> b.prefix));
+	mine	cidr[];
 BEGIN
 	IF bogons IS NULL THEN
 		RAISE EXCEPTION 'hunt.bogon_prefix_list is empty' USING ERRCODE = 'object_not_in_prerequisite_state',
 		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
 	END IF;
-	log := log || ' AND (' || bogons || ')';
+	IF asn IS NULL THEN
+		log := log || ' AND (' || bogons || ')';
+	ELSE
+		-- (what is looked up for each leaf is planned for each)
+		mine := ARRAY(SELECT u FROM unnest(hunt.originated(since, until, within, peer_ids, family, asn)) u
+		    WHERE EXISTS (SELECT FROM hunt.bogon_prefix_list b WHERE u <<= b.prefix));
+		IF mine = '{}' THEN
+			RETURN;
+		END IF;
+		log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
+	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		SELECT m.suspect, m.prefix, m.first_ts, m.last_ts, m.peer_ids, m.events,
 		    (SELECT jsonb_build_object('bogon', b.prefix, 'name', b.name, 'source', b.source)
@@ -1850,8 +1874,9 @@ BEGIN
 		SELECT array_agg(DISTINCT g.peer_id)
 		FROM (SELECT s.peer_id, s.last_ts, lead(s.first_ts) OVER (PARTITION BY s.peer_id
 			ORDER BY s.first_ts, s.last_ts) AS next_ts FROM sign s) g
-		WHERE g.next_ts >= g.last_ts + %6$L::interval$q$, log, extract(epoch FROM quiet) / 2, since, until,
-	    sessions, quiet) INTO sessions;
+		-- (as times differ: a day is 24 hours, whatever the clocks did)
+		WHERE g.next_ts >= g.last_ts + make_interval(secs => %2$s * 2)$q$, log, extract(epoch FROM quiet) / 2,
+	    since, until, sessions) INTO sessions;
 	IF sessions IS NULL THEN
 		RETURN;
 	END IF;

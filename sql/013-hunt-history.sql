@@ -760,7 +760,7 @@ DECLARE
 	lefts	bigint[];
 	rights	bigint[];
 	few	boolean := within IS NOT NULL OR asn IS NOT NULL;
-	known	text;
+	new	text;
 	paths	text[];
 	origins	bigint[];
 BEGIN
@@ -768,17 +768,24 @@ BEGIN
 	IF h.from_ts IS NULL THEN
 		RETURN;
 	END IF;
-	-- Few links are looked up in the days before, many are compared with all that was known.
-	known := CASE WHEN few
-	    THEN format('WHERE (f.asn1, f.asn2) NOT IN (%s)', hunt.known_among('link', h.from_ts, from_ts))
-	    ELSE format('LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k USING (asn1, asn2)'
-		' WHERE k.asn1 IS NULL', hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, false)) END;
+	-- Few links are looked up in the days before and sorted together with those found there, as none of these sets
+	-- is known to be small when that is planned; many are compared with all that was known.
+	new := CASE WHEN few THEN format($q$
+		SELECT w.* FROM (
+			SELECT f.*, bool_or(f.known) OVER link AS before, bool_or(%s) OVER link AS wanted
+			FROM (SELECT s.*, false AS known FROM found s
+			    UNION ALL SELECT k.asn1, k.asn2, false, NULL, NULL, true FROM (%s) k) f
+			WINDOW link AS (PARTITION BY f.asn1, f.asn2)) w
+		WHERE NOT w.before$q$, wanted, hunt.known_among('link', h.from_ts, from_ts, hunt.on_path(asn)))
+	    ELSE format($q$
+		SELECT f.*, bool_or(%s) OVER (PARTITION BY f.asn1, f.asn2) AS wanted
+		FROM found f LEFT JOIN (SELECT DISTINCT k.asn1, k.asn2 FROM (%s) k) k USING (asn1, asn2)
+		WHERE k.asn1 IS NULL$q$, wanted, hunt.summary_keys('link', h.from_ts, from_ts, NULL, NULL, false)) END;
 	-- the links that are new, and the paths that have them
 	PERFORM hunt.plan_for(NOT few, narrow => few);
 	EXECUTE format($q$
 		WITH found AS %s (SELECT s.* FROM (%s) s WHERE %s),
-		new AS MATERIALIZED (
-			SELECT f.*, bool_or(%s) OVER (PARTITION BY f.asn1, f.asn2) AS wanted FROM found f %s)
+		new AS MATERIALIZED (%s)
 		SELECT l.asn1, l.asn2, p.paths, p.origins
 		FROM (SELECT array_agg(k.asn1) AS asn1, array_agg(k.asn2) AS asn2
 		    FROM (SELECT DISTINCT n.asn1, n.asn2 FROM new n WHERE n.wanted) k) l,
@@ -787,7 +794,7 @@ BEGIN
 	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
 	    hunt.summary_keys('link', from_ts, to_ts, CASE WHEN within IS NULL THEN peer_ids
 		ELSE coalesce(peer_ids, (SELECT array_agg(p.peer_id) FROM bgp.peer p)) END, within, true,
-		hunt.on_path(asn)), coalesce(asn || ' IN (s.asn1, s.asn2)', 'true'), wanted, known)
+		hunt.on_path(asn)), coalesce(asn || ' IN (s.asn1, s.asn2)', 'true'), new)
 	INTO lefts, rights, paths, origins;
 	IF lefts IS NULL THEN
 		RETURN;
@@ -869,6 +876,7 @@ DECLARE
 	    format(' AND array_to_tsvector(e.communities || e.large_communities) @@ %L::tsquery',
 	    format('''%s:'':*', asn)) END;
 	new	text[];
+	has_new	text;
 	origins	bigint[];
 BEGIN
 	SELECT * INTO h FROM hunt.history(since, history);
@@ -880,21 +888,25 @@ BEGIN
 		WITH found AS %s (
 			SELECT s.community FROM (%s) s
 			WHERE split_part(s.community, ':', 1) = coalesce(%L, split_part(s.community, ':', 1)))
-		SELECT array_agg(DISTINCT f.community) FROM found f %s$q$,
+		SELECT array_agg(DISTINCT f.community) FROM %s$q$,
 	    CASE WHEN few THEN 'MATERIALIZED' ELSE 'NOT MATERIALIZED' END,
 	    hunt.summary_keys('community', since, until, members, within, true, of_asn), asn,
+	    -- (as in hunt.new_links)
 	    CASE WHEN few
-	    THEN format('WHERE f.community NOT IN (%s)', hunt.known_among('community', h.from_ts, since, of_asn))
-	    ELSE format('LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)'
+	    THEN format('(SELECT community FROM found EXCEPT (%s)) f',
+		hunt.known_among('community', h.from_ts, since, of_asn))
+	    ELSE format('found f LEFT JOIN (SELECT DISTINCT k.community FROM (%s) k) k USING (community)'
 		' WHERE k.community IS NULL', hunt.summary_keys('community', h.from_ts, since, NULL, NULL, false)) END)
 	INTO new;
 	IF new IS NULL THEN
 		RETURN;
 	END IF;
+	-- (to compare two long lists takes longer than to look each element up)
+	has_new := CASE WHEN cardinality(new) <= 20 THEN ' AND (e.communities && $1 OR e.large_communities && $1)'
+	    ELSE '' END;
 	IF asn IS NOT NULL AND within IS NULL THEN
-		EXECUTE format('SELECT array_agg(DISTINCT e.origin_asn) FROM %s'
-		    ' AND (e.communities && $1 OR e.large_communities && $1)',
-		    hunt.novel_clause(since, until, NULL, peer_ids, NULL) || of_asn) INTO origins USING new;
+		EXECUTE format('SELECT array_agg(DISTINCT e.origin_asn) FROM %s',
+		    hunt.novel_clause(since, until, NULL, peer_ids, NULL) || of_asn || has_new) INTO origins USING new;
 	END IF;
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH new AS (
@@ -912,7 +924,7 @@ BEGIN
 		    AND (e.communities @> ARRAY[c.community] OR e.large_communities @> ARRAY[c.community])
 		    ORDER BY e.seq LIMIT 1) u ON true$q$,
 	    hunt.summary_source('community', since, until, members, within, NULL,
-	    ' AND (e.communities && $1 OR e.large_communities && $1)' || coalesce(hunt.of_few(origins), '')),
+	    has_new || coalesce(hunt.of_few(origins), '')),
 	    h.peer_ids, h.note, log), log, min_peers) USING new;
 END
 $$;

@@ -242,13 +242,21 @@ SELECT pg_temp.put(at, n, prefix::cidr, path, CASE WHEN otc IS NULL THEN '{}' EL
     ('11:05', 2, '192.0.2.5/32', '3002 20 50 100 9', 100),	-- and to its customer
     ('11:06', 2, '192.0.2.6/32', '3002 100 50 20', NULL),
     ('11:07', 2, '192.0.2.7/32', '100 50 60', 12345),		-- a route server's: not on the path
-    ('11:08', 2, '192.0.2.8/32', '100 50 20', 100)) v (at, n, prefix, path, otc) \g /dev/null
+    ('11:08', 2, '192.0.2.8/32', '100 50 20', 100),
+    ('11:09', 3, '192.0.2.9/32', '7 9', 9),			-- from a route server, which is not on the path
+    ('11:10', 3, '192.0.2.10/32', '3003 7 {7010,7011}', 9),		-- the same, as it is kept, but for the origin
+    ('11:11', 3, '192.0.2.11/32', '3003 7 7010 7011', 9)) v (at, n, prefix, path, otc) \g /dev/null
 SELECT pg_temp.finds('otc_leak', 11, concat_ws(E'\n', '50 192.0.2.3/32 03:00 03:00 3002 1 {"otc": 100, "why": "passed to a provider", "as_path": "3002 101 50 100 9"}',
     '50 192.0.2.4/32 04:00 04:00 3002 1 {"otc": 100, "why": "passed to a peer", "as_path": "3002 60 50 50 100 9"}'), 'on the path');
 SELECT pg_temp.brief_is('otc_leak', 11, '3001 192.0.2.1/32, 3001 192.0.2.2/32', 'from a customer, any OTC', $$, customers => '{3001}', peer_ids => ARRAY(SELECT peer_id FROM id WHERE n = 1)$$);
 SELECT pg_temp.finds('otc_leak', 11, '3001 192.0.2.2/32 02:00 02:00 3001 1 {"otc": 9, "why": "from a peer that did not set it", "as_path": "3001 9"}', 'from a peer, OTC of another',
     $$, lateral_peers => '{3001}', peer_ids => ARRAY(SELECT peer_id FROM id WHERE n = 1)$$);
 SELECT pg_temp.brief_is('otc_leak', 11, '', 'from a provider', $$, peer_ids => ARRAY(SELECT peer_id FROM id WHERE n = 1)$$);
+SELECT pg_temp.brief_is('otc_leak', 11, '3003 192.0.2.9/32, 3003 192.0.2.10/32, 3003 192.0.2.11/32', 'a client that is not on the path, and ends that are no origin' || why,
+    $$, customers => '{3003}'$$ || more) FROM (VALUES
+    ('', ', peer_ids => ARRAY(SELECT peer_id FROM id WHERE n = 3)'), (', of the AS', ', asn => 3003'), (', within', $$, asn => 3003, within => '192.0.2.0/24'$$),
+    (', of its session', ', asn => 3003, peer_ids => ARRAY(SELECT peer_id FROM id WHERE n IN (2, 3))')) v (why, more);
+SELECT pg_temp.brief_is('otc_leak', 11, '', 'not of the sessions that are asked about', $$, customers => '{3003}', asn => 3003, peer_ids => ARRAY(SELECT peer_id FROM id WHERE n = 2)$$);
 
 -- --- what should not be in the table ---------------------------------------------------------------------------
 
@@ -619,7 +627,7 @@ BEGIN
 	FOR hunt, more, asns IN VALUES
 	    ('prepend_anomaly', ', times => 3', 'ARRAY[r.suspect]'), ('path_loop', '', 'ARRAY[r.suspect]'), ('bogon_asn', '', 'ARRAY[r.suspect]'), ('valley', '', 'ARRAY[r.suspect]'),
 	    ('tier1_leak', '', 'ARRAY[r.suspect]'), ('otc_leak', '', 'ARRAY[r.suspect]'), ('no_export_leak', '', 'ARRAY[r.suspect]'), ('community_new', '', 'ARRAY[r.suspect]'),
-	    ('silent_peer', '', 'ARRAY[r.suspect]'), ('origin_outage', ', percent => 50', 'ARRAY[r.suspect]'),
+	    ('silent_peer', '', 'ARRAY[r.suspect]'), ('bogon_prefix', '', 'ARRAY[r.suspect]'), ('rpki_invalid', '', 'ARRAY[r.suspect]'), ('origin_outage', ', percent => 50', 'ARRAY[r.suspect]'),
 	    ('new_link', '', $q$ARRAY(SELECT a::bigint FROM jsonb_array_elements_text(r.evidence->'link') a)$q$), ('new_neighbor', '', $q$ARRAY[(r.evidence->'link'->>1)::bigint]$q$),
 	    ('rib_diff', '', $q$array_remove(ARRAY[(r.evidence->>'origin_before')::bigint, (r.evidence->>'origin_after')::bigint], NULL)$q$) LOOP
 		n := 0;
@@ -649,6 +657,16 @@ SELECT is((SELECT string_agg(concat_ws(' ', h.evidence->>'community', h.events),
     'community_new: of AS' || a)
 FROM (VALUES (64, '64:2 1, 64:1:1 3'), (6, '6:9 1'), (200050, '200050:1:2 1'), (20005, NULL), (1, NULL)) v (a, wanted);
 ROLLBACK TO communities;
+-- a day is 24 hours, when the clocks are put back too, and a month 30 days
+SAVEPOINT clocks;
+SELECT count(bgp.ensure_partition(peer_id, d)) FROM id, unnest('{2021-10-01,2021-10-30,2021-10-31}'::date[]) d WHERE n IN (1, 2) \gset
+SELECT pg_temp.put(at, n, '203.0.113.0/24', '3001 20', jsonb_build_object('day', day)) FROM (VALUES
+    ('2021-10-30', '12:00', 1), ('2021-10-31', '12:30', 1), ('2021-10-01', '00:00', 2), ('2021-10-31', '12:00', 2)) v (day, at, n) \g /dev/null
+SET LOCAL timezone = 'Europe/Berlin';
+SELECT is((SELECT string_agg(h.suspect || ' ' || (h.evidence->>'silent_for'), ', ') FROM hunt.silent_peer(CASE n WHEN 1 THEN '2021-10-30 12:00+00' ELSE '2021-10-01 00:00+00' END::timestamptz, '2021-10-31 12:30:01+00', 3000 + n, quiet => q) h), wanted,
+    'silent_peer: for ' || q) FROM (VALUES (1, '1 day'::interval, '3001 1 day 00:30:00'), (1, '24:30', '3001 1 day 00:30:00'), (1, '24:30:01', NULL),
+    (2, '1 mon', '3002 30 days 12:00:00'), (2, '30 days 12:00', '3002 30 days 12:00:00'), (2, '1 mon 12:00:01', NULL)) v (n, q, wanted);
+ROLLBACK TO clocks;
 -- whether announcements are new or repeated tells at a glance who was not silent, and nothing else
 CREATE FUNCTION pg_temp.silent() RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(concat_ws(' ', q, a, s::text, h::text), E'\n' ORDER BY q, a, s, h::text)
@@ -745,6 +763,7 @@ DECLARE
 	name	text;
 	found	int;
 BEGIN
+	PERFORM bgp.rib_base_write(i.peer_id, '2021-03-02') FROM id i WHERE i.n = 1;
 	SET LOCAL ROLE exabgp_pg_reader;
 	FOR name IN SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'hunt'::regnamespace
 	    AND p.proargnames @> '{since,until,min_peers,suspect,evidence}' ORDER BY 1 LOOP
