@@ -329,20 +329,20 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM (SELECT l.*, b.since AS b_since, b.first_announced AS b_first,
 			CASE WHEN is_first THEN CASE WHEN b.ts IS NOT NULL THEN 'A'::"char" END
 			    ELSE lag_kind END AS was,
-			CASE WHEN is_first THEN b.attributes_hash ELSE lag_hash END AS was_hash,
-			CASE WHEN is_first THEN b.ts ELSE lag_ts END AS was_ts, CASE WHEN is_first THEN b.seq
-			    ELSE lag_seq END AS was_seq
+			CASE WHEN is_first THEN b.attributes_hash ELSE lag_hash END AS was_hash%4$s
 		    FROM (SELECT e.*, lag(kind) OVER w AS lag_kind, lag(attributes_hash) OVER w AS lag_hash,
-			    lag(ts) OVER w AS lag_ts, lag(seq) OVER w AS lag_seq,
-			    lag(kind) OVER w IS NULL AS is_first, lead(kind) OVER w IS NULL AS is_last
-			FROM (%1$s) e
+			    lag(kind) OVER w IS NULL AS is_first, lead(kind) OVER w IS NULL AS is_last%5$s
+			FROM (%1$s OFFSET 0) e -- (so that the hash is computed once)
 			WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l
 		    LEFT JOIN %2$s) l) l
 	    WINDOW w AS (PARTITION BY prefix, path_id, qualifier ORDER BY ts, seq)) l
 	WHERE is_last$f$, $1, $2, CASE WHEN $3 IS NULL THEN '' ELSE format($f$
 		    OR EXISTS (SELECT FROM %s s WHERE s.family = bgp.rib_family(l.family, l.prefix)
 			AND (l.was_ts, l.was_seq) < (s.begin_ts, s.begin_seq)
-			    AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END)
+			    AND (s.end_ts, s.end_seq) < (l.ts, l.seq))$f$, $3) END,
+	    CASE WHEN $3 IS NULL THEN '' ELSE ', CASE WHEN is_first THEN b.ts ELSE lag_ts END AS was_ts,'
+		' CASE WHEN is_first THEN b.seq ELSE lag_seq END AS was_seq' END,
+	    CASE WHEN $3 IS NULL THEN '' ELSE ', lag(ts) OVER w AS lag_ts, lag(seq) OVER w AS lag_seq' END)
 $$;
 COMMENT ON FUNCTION bgp.rib_fold(text, text, text) IS 'SQL that gives what each route is after its last event';
 

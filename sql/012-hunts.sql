@@ -37,7 +37,8 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.summary_keys(text, timestamptz, timestamptz, int[], cidr, cidr[], boolean),
     hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text),
     hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
-    hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint);
+    hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint),
+    hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text);
 
 -- --- how the queries are put together ------------------------------------------------------------
 
@@ -775,7 +776,7 @@ COMMENT ON FUNCTION hunt.hops(bigint[]) IS 'a path with prepends collapsed';
 -- origin_asn, peer_id), over hunt.novel_clause; the updates of the range that have a bad path are looked up
 -- after that.  filter: more conditions on them; key: what of them is compared with path.
 CREATE OR REPLACE FUNCTION hunt.paths_found(verdicts text, from_ts timestamptz, to_ts timestamptz, within cidr,
-    peer_ids int[], family text, filter text, min_peers int, key text DEFAULT 'e.path')
+    family text, filter text, min_peers int, key text DEFAULT 'e.path')
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -815,7 +816,7 @@ BEGIN
 		    USING paths, suspects, cases, sessions;
 END
 $$;
-COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text) IS
+COMMENT ON FUNCTION hunt.paths_found(text, timestamptz, timestamptz, cidr, text, text, int, text) IS
     'for the hunts: the updates that have one of the paths found';
 
 -- hunt.on_path: the condition that an AS is on the path, if one is asked about
@@ -859,7 +860,7 @@ BEGIN
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		SELECT e.path, e.origin_asn, '{}'::jsonb, e.origin_asn, e.peer_id
 		    FROM %s$q$, hunt.novel_clause(since, until, within, peer_ids, family) || filter),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.path_pattern(timestamptz, timestamptz, text, cidr, bigint, int[], text, int) IS
@@ -889,7 +890,7 @@ BEGIN
 		    GROUP BY g.a, g.run HAVING count(*) >= %L) r
 		WHERE r.a = coalesce(%L, r.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family)
 		    || filter, times, asn),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.prepend_anomaly(timestamptz, timestamptz, cidr, bigint, int[], text, int, int) IS
@@ -925,7 +926,7 @@ BEGIN
 		    WHERE e.path[i] <> e.path[i + 1] AND e.path[i] = ANY (e.path[i + 2:]) LIMIT 1) r
 		WHERE r.a = coalesce(%L, r.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family)
 		    || filter, asn),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.path_loop(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -966,7 +967,7 @@ BEGIN
 		    AND a IS DISTINCT FROM q.peer_asn) b
 		WHERE b.a = coalesce(%L, b.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family)
 		    || filter, list, asn),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.bogon_asn(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -1007,7 +1008,7 @@ BEGIN
 		UNION ALL SELECT r.asn2, r.asn1, false FROM hunt.as_relationship r WHERE r.relationship = 'p2p'$q$, asn,
 	    -- (those of a whole table are new ones already)
 	    CASE WHEN within IS NULL THEN '' ELSE 'DISTINCT' END),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.valley(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -1064,7 +1065,7 @@ BEGIN
 		    WHERE o.j > o.i + 1 AND h.hops[o.i] <> h.hops[o.j]) t
 		WHERE h.hops[t.j - 1] = coalesce(%3$L, h.hops[t.j - 1])$q$,
 		    hunt.novel_clause(since, until, within, peer_ids, family) || filter, tops, asn),
-	    since, until, within, peer_ids, family, filter, min_peers);
+	    since, until, within, family, filter, min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.tier1_leak(timestamptz, timestamptz, cidr, bigint, int[], text, int) IS
@@ -1137,7 +1138,7 @@ BEGIN
 		    b.peer_id
 		FROM bad b WHERE b.suspect = coalesce(%4$L, b.suspect)$q$,
 		    log, customers, lateral_peers, asn),
-	    since, until, within, sessions || own, family, filter, min_peers,
+	    since, until, within, family, filter, min_peers,
 	    '(e.path || (e.attributes->>''otc'')::bigint)');
 END
 $$;
@@ -1172,12 +1173,10 @@ BEGIN
 	    OR within IS NOT NULL);
 	EXECUTE format($q$
 		WITH pair AS MATERIALIZED (%s),
-		length AS (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v
-		    GROUP BY 1, 2),
 		covering AS (
 			SELECT p.prefix, v.asn, v.max_length
 			FROM (SELECT DISTINCT p.prefix FROM pair p) p
-			JOIN length l ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)
+			%s
 			JOIN hunt.vrp v ON v.prefix = set_masklen(p.prefix, l.length)),
 		judged AS (
 			SELECT r.prefix, r.origin_asn,
@@ -1197,7 +1196,12 @@ BEGIN
 	    -- (those without an origin apart)
 	    ELSE hunt.pairs(since, until, within, peer_ids, family, NULL, true)
 	    || format(' UNION ALL SELECT DISTINCT e.prefix, NULL::bigint FROM %s'
-	    ' AND e.kind = ''A'' AND e.origin_asn IS NULL', log) END)
+	    ' AND e.kind = ''A'' AND e.origin_asn IS NULL', log) END,
+	    -- (of a few prefixes, to look each length up is faster than to look which there are)
+	    CASE WHEN asn IS NOT NULL OR within IS NOT NULL
+	    THEN 'CROSS JOIN generate_series(0, masklen(p.prefix)) l (length)'
+	    ELSE 'JOIN (SELECT family(v.prefix) AS family, masklen(v.prefix) AS length FROM hunt.vrp v GROUP BY 1, 2) l'
+	    ' ON l.family = family(p.prefix) AND l.length <= masklen(p.prefix)' END)
 	INTO mine, origins, cases;
 	log := hunt.log_clause(since, until, within, peer_ids, family, asn, mine);
 	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
@@ -1222,7 +1226,7 @@ CREATE OR REPLACE FUNCTION hunt.bogon_prefix(since timestamptz, until timestampt
 RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen timestamptz, peers bigint[],
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	log	text := hunt.log_clause(since, until, within, peer_ids, family, asn);
+	log	text;
 	bogons	text := (SELECT string_agg(format('e.prefix <<= %L', b.prefix), ' OR ') FROM hunt.bogon_prefix_list b
 	    -- (those inside others add nothing)
 	    WHERE NOT EXISTS (SELECT FROM hunt.bogon_prefix_list o WHERE o.prefix >> b.prefix));
@@ -1233,7 +1237,7 @@ BEGIN
 		    HINT = 'It is filled by scripts/exabgp-pg-db upgrade.';
 	END IF;
 	IF asn IS NULL THEN
-		log := log || ' AND (' || bogons || ')';
+		log := hunt.log_clause(since, until, within, peer_ids, family) || ' AND (' || bogons || ')';
 	ELSE
 		-- (what is looked up for each leaf is planned for each)
 		mine := ARRAY(SELECT u FROM unnest(hunt.originated(since, until, within, peer_ids, family, asn)) u
