@@ -165,7 +165,8 @@ COMMENT ON TABLE hunt.finding_change IS
     'every change of a finding, one for each NOTIFY exabgp_pg_finding; change_id grows in the order of commits';
 COMMENT ON COLUMN hunt.finding_change.change IS
     'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules
-(still one under new rules), merged (with one before: late events show that it never ended), retracted (late events show
+(still one under new rules), merged (with one before, which keeps its number and its note: late events show that it never
+ended; or they show that there is none), retracted (late events show
 that too few peers saw it at a time)';
 
 CREATE TABLE IF NOT EXISTS hunt.scan_state (
@@ -274,8 +275,8 @@ CREATE OR REPLACE FUNCTION hunt.asn_set(list jsonb) RETURNS int8multirange
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN list = '"*"' OR list @> '["*"]' THEN NULL
 	ELSE coalesce((SELECT range_agg(CASE jsonb_typeof(v) WHEN 'array'
-	    THEN int8range((v ->> 0)::int8, (v ->> 1)::int8, '[]')
-	    ELSE int8range((v #>> '{}')::int8, (v #>> '{}')::int8, '[]') END)
+	    THEN int8range((v -> 0)::int8, (v -> 1)::int8, '[]')
+	    ELSE int8range(v::int8, v::int8, '[]') END)
 	    FROM jsonb_array_elements(list) v), '{}') END
 $$;
 
@@ -677,7 +678,7 @@ BEGIN
 	FOR pattern IN SELECT jsonb_array_elements(patterns) LOOP
 		len := jsonb_array_length(pattern);
 		fit := 0;
-		WHILE fit < len AND fit < before AND (pattern ->> (len - 1 - fit))::bigint = hops[before - fit] LOOP
+		WHILE fit < len AND fit < before AND (pattern -> (len - 1 - fit))::bigint = hops[before - fit] LOOP
 			fit := fit + 1;
 		END LOOP;
 		IF fit = len THEN
@@ -1390,45 +1391,55 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	closed	hunt.finding_row[] := hunt.closed_cases($2);
 	made	hunt.rule_case[] := ARRAY(SELECT c FROM hunt.follow($2, $4, closed, '{}', $5) c);
-	old	record;
+	old	hunt.finding_row;
 	pair	record;
 	n	int := 0;
 BEGIN
-	-- those that are no more: one before them, or none, is what they were
-	FOR old IN
-		SELECT r AS f, o.type, o.hijacker_asn, o.finding_id, o.state
-		FROM (SELECT r.*, row_number() OVER (PARTITION BY r.type, r.hijacker_asn
-		    ORDER BY r.first_seen, r.finding_id) AS nth
-		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
-		    AND r.state NOT IN ('resolved', 'outdated')) o
-		    JOIN hunt.finding_row r USING (finding_id)
-		WHERE o.nth > (SELECT count(*) FROM unnest(made) m
-		    WHERE ((m).finding).type = o.type
-		    AND ((m).finding).hijacker_asn IS NOT DISTINCT FROM o.hijacker_asn)
-	LOOP
-		DELETE FROM hunt.finding_peer p WHERE p.finding_id = old.finding_id;
-		DELETE FROM hunt.finding_row r WHERE r.finding_id = old.finding_id;
-		IF old.state <> 'candidate' THEN
-			PERFORM hunt.finding_changed(old.f, 'merged');
-			n := n + 1;
-		END IF;
-	END LOOP;
+	-- Each finding is now the case that has its last update; where late events made one of several, the first of
+	-- them keeps its number and all that the operator said; where they made several of one, the last keeps it.
 	FOR pair IN
-		SELECT m.c, o.finding_id
-		FROM (SELECT c, ((c).finding).type, ((c).finding).hijacker_asn, ((c).finding).first_seen,
-			row_number() OVER (PARTITION BY ((c).finding).type, ((c).finding).hijacker_asn
-			    ORDER BY ((c).finding).first_seen) AS nth
-		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i),
-		    LATERAL (SELECT ROW(u.finding, u.peers)::hunt.rule_case AS c) x) m
-		LEFT JOIN (SELECT r.finding_id, r.type, r.hijacker_asn,
-			row_number() OVER (PARTITION BY r.type, r.hijacker_asn
-			    ORDER BY r.first_seen, r.finding_id) AS nth
+		WITH made AS (SELECT u.i, ROW(u.finding, u.peers)::hunt.rule_case AS c, (u.finding).type, (u.finding).hijacker_asn,
+			(u.finding).first_seen, (u.finding).last_seen
+		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i)),
+		old AS (SELECT r.*, (SELECT m.i FROM made m
+			WHERE m.type = r.type AND m.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn
+			ORDER BY r.last_seen BETWEEN m.first_seen AND m.last_seen DESC, m.first_seen <= r.last_seen DESC,
+			    abs(extract(epoch FROM r.last_seen - m.first_seen)) LIMIT 1) AS i
 		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
-		    AND r.state NOT IN ('resolved', 'outdated')) o
-		    ON o.type = m.type AND o.hijacker_asn IS NOT DISTINCT FROM m.hijacker_asn AND o.nth = m.nth
+		    AND r.state NOT IN ('resolved', 'outdated'))
+		SELECT m.i, m.c, o.ids, o.last, o.notes, o.acknowledged
+		FROM made m FULL JOIN (SELECT o.i, array_agg(o.finding_id
+			ORDER BY o.state = 'candidate', o.first_seen, o.finding_id) AS ids,
+			(array_agg(o.finding_id ORDER BY o.state = 'candidate', o.last_seen DESC, o.finding_id DESC))[1]
+			AS last,
+			string_agg(o.note, E'\n' ORDER BY o.first_seen, o.finding_id) AS notes,
+			bool_or(o.acknowledged) AS acknowledged
+		    FROM old o GROUP BY o.i) o ON o.i = m.i
 		ORDER BY m.first_seen
 	LOOP
-		n := n + hunt.store(pair.c, pair.finding_id, $1)::int;
+		IF cardinality(pair.ids) > 1 THEN
+			UPDATE hunt.finding_row r SET note = pair.notes, acknowledged = pair.acknowledged
+			    WHERE r.finding_id = pair.ids[1];
+			-- (of no interest is what the operator ignored last)
+			UPDATE hunt.finding_row r SET state = l.state, auto_ignored = l.auto_ignored,
+			    acknowledged = l.acknowledged
+			FROM hunt.finding_row l WHERE r.finding_id = pair.ids[1] AND l.finding_id = pair.last
+			    AND (l.state = 'ignored' AND NOT l.auto_ignored OR r.state = 'ignored' AND NOT r.auto_ignored);
+		END IF;
+		FOR old IN SELECT r.* FROM hunt.finding_row r
+		    WHERE r.finding_id = ANY (CASE WHEN pair.i IS NULL THEN pair.ids ELSE pair.ids[2:] END)
+		    ORDER BY r.finding_id
+		LOOP
+			DELETE FROM hunt.finding_peer p WHERE p.finding_id = old.finding_id;
+			DELETE FROM hunt.finding_row r WHERE r.finding_id = old.finding_id;
+			IF old.state <> 'candidate' THEN
+				PERFORM hunt.finding_changed(old, 'merged');
+				n := n + 1;
+			END IF;
+		END LOOP;
+		IF pair.i IS NOT NULL THEN
+			n := n + hunt.store(pair.c, pair.ids[1], $1)::int;
+		END IF;
 	END LOOP;
 	RETURN n;
 END
@@ -1702,6 +1713,8 @@ DECLARE
 	v	hunt.rule_verdict;
 	routes	hunt.rule_event[] := '{}';
 	mine	hunt.rule_event[];
+	enough	bigint;		-- peers that must lose it for it to be over
+	change	text;
 BEGIN
 	FOR f IN SELECT r.* FROM hunt.finding_row r WHERE r.ended_at IS NULL ORDER BY r.finding_id LOOP
 		mine := ARRAY(SELECT ROW(p.last_seen, p.peer_id, 0, 'S', f.prefix, p.path_id, p.path, p.as_path, NULL,
@@ -1711,12 +1724,26 @@ BEGIN
 		    FROM hunt.finding_peer p JOIN bgp.peer q USING (peer_id) WHERE p.finding_id = f.finding_id
 		    AND p.ended_at IS NULL);
 		routes := routes || mine;
-		SELECT count(*) FILTER (WHERE x.shows) AS here,
+		SELECT count(*) FILTER (WHERE x.shows) AS here, count(*) AS had,
 		    (SELECT count(DISTINCT p.peer_id) FROM hunt.finding_peer p
 		    WHERE p.finding_id = f.finding_id) AS seen
 		INTO s FROM (SELECT m.peer_id, bool_or(EXISTS (SELECT FROM unnest(m.verdicts) w
 			WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn)) AS shows
 		    FROM unnest(mine) m GROUP BY m.peer_id) x;
+		enough := greatest(1, round(s.seen * $2 / 100));
+		-- by the share that holds now, it was over when as many peers had lost it
+		IF f.state <> 'candidate' AND s.seen - s.had >= enough THEN
+			f.ended_at := (SELECT l.lost FROM (SELECT max(p.ended_at) AS lost FROM hunt.finding_peer p
+			    WHERE p.finding_id = f.finding_id GROUP BY p.peer_id
+			    HAVING bool_and(p.ended_at IS NOT NULL)) l ORDER BY l.lost LIMIT 1 OFFSET enough - 1);
+			f.state := CASE WHEN f.state = 'ignored' AND NOT f.auto_ignored THEN f.state ELSE 'withdrawn' END;
+			f.auto_ignored := false;
+			UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at)
+			    = ROW ($1, f.state, f.auto_ignored, f.ended_at) WHERE r.finding_id = f.finding_id;
+			f.config_version := $1;
+			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'ignored' THEN 'ended' ELSE f.state END);
+			CONTINUE;
+		END IF;
 		UPDATE hunt.finding_peer p SET ended_at = now(), ended_by = 'rules'
 		FROM unnest(mine) m
 		WHERE p.finding_id = f.finding_id AND p.peer_id = m.peer_id AND p.path_id = m.path_id
@@ -1725,7 +1752,11 @@ BEGIN
 		f.config_version := $1;
 		SELECT a.withdrawn INTO f.peers_withdrawn
 		    FROM hunt.case_asns(ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
-		IF s.here = 0 OR s.seen - s.here >= greatest(1, round(s.seen * $2 / 100)) THEN
+		SELECT w.* INTO v FROM unnest(mine) m, unnest(m.verdicts) w
+		WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn
+		ORDER BY w.annotation_rank, m.ts LIMIT 1;
+		change := 'rules';
+		IF s.here = 0 OR s.seen - s.here >= enough OR f.state <> 'candidate' AND s.seen < v.min_peers THEN
 			IF f.state = 'candidate' THEN
 				DELETE FROM hunt.finding_row r WHERE r.finding_id = f.finding_id;
 				DELETE FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id;
@@ -1734,28 +1765,32 @@ BEGIN
 			f.state := 'outdated';
 			f.auto_ignored := false;
 			f.ended_at := now();
+			change := f.state;
 		ELSE
-			SELECT w.* INTO v FROM unnest(mine) m, unnest(m.verdicts) w
-			WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn
-			ORDER BY w.annotation_rank, m.ts LIMIT 1;
 			f.configured_prefix := v.configured_prefix;
 			f.min_peers := v.min_peers;
 			f.annotation_rank := v.annotation_rank;
 			f.community_annotation := v.annotation;
+			-- enough peers show it now that fewer are enough
+			IF f.state = 'candidate' AND s.here >= v.min_peers THEN
+				f.state := 'ongoing';
+				f.detected_at := clock_timestamp();
+				change := 'opened';
+			END IF;
 		END IF;
 		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, peers_withdrawn,
-		    configured_prefix, min_peers, annotation_rank, community_annotation)
+		    configured_prefix, min_peers, annotation_rank, community_annotation, detected_at)
 		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn,
-		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
+		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation, f.detected_at)
 		WHERE r.finding_id = f.finding_id;
 		IF f.state <> 'candidate' THEN
-			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
+			PERFORM hunt.finding_changed(f, change);
 		END IF;
 	END LOOP;
 	routes := routes || ARRAY(SELECT r FROM hunt.rib_suspects($1) r);
 	FOR g IN
 		SELECT x.prefix, array_agg(x.e ORDER BY x.ts, x.peer_id, x.path_id) AS events
-		FROM (SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id) r.prefix, r.ts, r.peer_id, r.path_id,
+		FROM (SELECT DISTINCT ON (r.prefix, r.peer_id, r.path_id, r.ts) r.prefix, r.ts, r.peer_id, r.path_id,
 			ROW(r.ts, r.peer_id, r.seq, r.kind, r.prefix, r.path_id, r.path, r.as_path, r.next_hop,
 			    r.communities, r.collector, r.peer_address, r.peer_asn, r.begin_ts,
 			-- what is known to be shown needs no second telling; what has ended has, though some
@@ -1772,7 +1807,7 @@ BEGIN
 			      AND o.ended_at IS NOT NULL AND o.state IN ('withdrawn', 'resolved', 'ignored')
 			      AND o.last_event >= r.ts)))::hunt.rule_event AS e
 		    FROM unnest(routes) r WHERE cardinality(r.verdicts) > 0
-		    ORDER BY r.prefix, r.peer_id, r.path_id, r.ts DESC) x
+		    ORDER BY r.prefix, r.peer_id, r.path_id, r.ts) x
 		WHERE cardinality(((x.e)::hunt.rule_event).verdicts) > 0
 		GROUP BY x.prefix
 	LOOP
@@ -1793,7 +1828,7 @@ END
 $$;
 
 -- hunt.rib_suspects: the unicast routes that peers hold now and that the rules object to, as
--- events; not those that may be gone.
+-- events: one of when each came, and one of when it was last announced; not those that may be gone.
 CREATE OR REPLACE FUNCTION hunt.rib_suspects(version int) RETURNS SETOF hunt.rule_event
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET enable_seqscan = off AS $$
@@ -1802,9 +1837,12 @@ DECLARE
 BEGIN
 	SELECT r.* INTO ranges FROM hunt.prefix_ranges($1) r;
 	RETURN QUERY EXECUTE format($f$
-	    SELECT * FROM (
-		SELECT e.since, e.peer_id, e.seq, 'S'::"char", e.prefix, e.path_id, e.path, e.as_path, e.next_hop,
-		    e.communities || e.large_communities, p.collector, p.peer_address, p.peer_asn, NULL::timestamptz,
+	    SELECT t.ts, s.peer_id, s.seq, s.kind, s.prefix, s.path_id, s.path, s.as_path, s.next_hop, s.communities,
+		s.collector, s.peer_address, s.peer_asn, s.begin_ts, s.verdicts
+	    FROM (
+		SELECT e.since, e.ts, e.peer_id, e.seq, 'S'::"char" AS kind, e.prefix, e.path_id, e.path, e.as_path,
+		    e.next_hop, e.communities || e.large_communities AS communities, p.collector, p.peer_address,
+		    p.peer_asn, NULL::timestamptz AS begin_ts,
 		    ARRAY(SELECT j FROM hunt.judge(%1$s, e.prefix, e.path, e.as_path, e.communities
 		    || e.large_communities, p.peer_asn) j) AS verdicts
 		-- (OFFSET 0: in this order, and nothing is asked of routes that no rule is about)
@@ -1814,6 +1852,7 @@ BEGIN
 		    LATERAL (SELECT * FROM bgp.peer q WHERE q.peer_id = e.peer_id OFFSET 0) p
 		WHERE NOT coalesce(e.ts < p.stale_since, false) AND NOT %2$s
 		OFFSET 0) s
+	    CROSS JOIN LATERAL (SELECT s.since AS ts UNION SELECT s.ts) t
 	    WHERE cardinality(s.verdicts) > 0$f$, $1, hunt.plain_clause($1))
 	USING hunt.prefix_lengths($1), ranges.low, ranges.high;
 END
@@ -1838,13 +1877,16 @@ BEGIN
 	PERFORM hunt.rules_install(v, config);
 	ANALYZE hunt.rule, hunt.rule_prefix, hunt.autoignore_prefix;
 	INSERT INTO bgp.consumer (name) VALUES ('hunt') ON CONFLICT DO NOTHING;
-	IF FOUND THEN
-		-- What the routes do not show yet; and what is being committed while the helper cannot
-		-- know of us: the next scan looks at the last seconds once more.
+	fresh := FOUND;
+	-- what the routes do not show yet is looked at again, under these rules
+	INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
+	SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b
+	    WHERE b.consumer = 'rib' AND NOT EXISTS (SELECT FROM bgp.batch_pending h WHERE h.consumer = 'hunt'
+		AND (h.peer_id, h.from_seq, h.to_seq) = (b.peer_id, b.from_seq, b.to_seq));
+	IF fresh THEN
+		-- and what is being committed while the helper cannot know of us: the next scan looks at the last
+		-- seconds once more
 		INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
-		SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b
-		    WHERE b.consumer = 'rib'
-		UNION ALL
 		SELECT 'hunt', p.peer_id, 0, 9223372036854775807, clock_timestamp() - interval '10 seconds',
 		    clock_timestamp() + interval '10 seconds'
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';

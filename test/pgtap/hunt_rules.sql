@@ -585,5 +585,84 @@ SELECT count(*) AS f FROM hunt.finding \gset
 RESET ROLE;
 SELECT ok(:c = 1 AND :n > 0 AND :f > 0, 'a reader checks rules, replays, and reads findings');
 
+-- --- what the operator said, and late events --------------------------------------------------------------
+
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.20.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT pg_temp.say(9120, 1, '10.20.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.annotate(pg_temp.id('10.20.0.0/16'), 'ticket 4711'), hunt.ignore(pg_temp.id('10.20.0.0/16')), pg_temp.id('10.20.0.0/16') AS mine \gset
+SELECT pg_temp.say(9100, 2, '10.20.0.0/16', '9 8 666'), pg_temp.say(9103, 2, '10.20.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.20.0.0/16'), 'E|0|-|- 666 withdrawn 9100-9100-9103 1/1; E|0|-|- 666 ignored 9120-9120 1/0', 'one before it is another');
+SELECT is(note, 'ticket 4711', 'which does not take the note') FROM hunt.finding WHERE finding_id = :mine AND state = 'ignored';
+SELECT pg_temp.say(9104, 3, '10.20.0.0/16', '9 666'), pg_temp.say(9102, 3, '10.20.0.0/16', '9 666') \g /dev/null
+SELECT hunt.annotate(min(finding_id), 'called AS8'), hunt.acknowledge(min(finding_id)) FROM hunt.finding WHERE prefix = '10.20.0.0/16' AND state = 'withdrawn' \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.20.0.0/16'), 'E|0|-|- 666 ignored 9100-9120 3/1', 'they are one: ignored, as the last was');
+SELECT results_eq($$SELECT note, acknowledged FROM hunt.finding WHERE prefix = '10.20.0.0/16'$$, $$VALUES (E'called AS8\nticket 4711', false)$$, 'with both notes');
+SELECT pg_temp.say(9105, 3, '10.20.0.0/16', 'w'), pg_temp.say(9105, 2, '10.20.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.20.0.0/16'), 'E\|0\|-\|- 666 withdrawn 9100-9104-9105 2/2; E\|0\|-\|- 666 ignored 9120-9120 1/0', 'they are two again: what is there is ignored');
+SELECT is(note, E'called AS8\nticket 4711', 'and has the notes') FROM hunt.finding WHERE prefix = '10.20.0.0/16' AND state = 'ignored';
+
+-- --- new rules: how many peers, and what share of them --------------------------------------------------------
+
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.21.0.0/16"], "origin_asns": [64500], "min_peers": 2}]}') \g /dev/null
+SELECT pg_temp.say(9200, 1, '10.21.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.21.0.0/16'), 'none', 'too few peers');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.21.0.0/16"], "origin_asns": [64500], "min_peers": 1}]}') \g /dev/null
+SELECT is(pg_temp.found('10.21.0.0/16'), 'E|0|-|- 666 ongoing 9200-9200 1/0', 'enough, now that one is');
+SELECT ok(detected_at BETWEEN now() AND clock_timestamp(), 'detected when the rules were loaded') FROM hunt.finding WHERE prefix = '10.21.0.0/16';
+SELECT is((SELECT array_agg(change) FROM hunt.finding_change WHERE finding_id = pg_temp.id('10.21.0.0/16')), '{opened}'::text[], 'and told');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.21.0.0/16"], "origin_asns": [64500], "min_peers": 3}]}') \g /dev/null
+SELECT matches(pg_temp.found('10.21.0.0/16'), '^E\|0\|-\|- 666 outdated 9200-9200-\d+ 1/0$', 'never enough, now that three are needed');
+SELECT pg_temp.say(9201, 2, '10.21.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.say(9202, 3, '10.21.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.21.0.0/16'), '; E\|0\|-\|- 666 ongoing 9200-9202 3/0$', 'until three have it, the first of them included');
+
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.22.0.0/16"], "origin_asns": [64500]}], "withdrawn_threshold_percent": 100}') \g /dev/null
+SELECT pg_temp.say(9300, n, '10.22.0.0/16', '9 666'), pg_temp.say(9300 + n, n, '10.22.0.0/16', 'w') FROM generate_series(1, 4) n \g /dev/null
+SELECT pg_temp.say(9300, 5, '10.22.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.22.0.0/16'), 'E|0|-|- 666 ongoing 9300-9300 5/4', 'all must lose it');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.22.0.0/16"], "origin_asns": [64500]}], "withdrawn_threshold_percent": 60}') \g /dev/null
+SELECT is(pg_temp.found('10.22.0.0/16'), 'E|0|-|- 666 withdrawn 9300-9300-9303 5/4', 'three of five are enough: it was over with the third');
+SELECT is(hunt.scan(), 0, 'and is not found again');
+
+-- numbers that JSON may write in several ways
+SELECT is(pg_temp.problems('{"rules": [{"prefixes": ["10.23.0.0/16"], "origin_asns": [64500.0, [1e2, 200.00]], "prepend_seq": [[64501.0]], "min_peers": 1.0}]}'), 'none', '64500.0 is an ASN');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.23.0.0/16"], "origin_asns": [64500.0, [1e2, 200.00]], "prepend_seq": [[64501.0]], "min_peers": 1.0}]}') \g /dev/null
+SELECT pg_temp.say(9400, 1, '10.23.0.0/16', '9 64501 64500'), pg_temp.say(9400, 2, '10.23.0.0/16', '9 150'), pg_temp.say(9400, 3, '10.23.0.0/16', '9 64501 201') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.23.0.0/16'), 'E|0|-|- 201 ongoing 9400-9400 1/0; E|P|-|- 9 ongoing 9400-9400 1/0', 'as other numbers are');
+
+-- --- new rules: when the routes that are there came, and those that bgp.rib does not have yet ---------------------------
+
+SELECT hunt.config_load('{"rules": []}') \g /dev/null
+SELECT pg_temp.say(9500, 2, NULL, 'up'), pg_temp.say(9501, 2, '10.24.0.0/16', '9 666'), pg_temp.say(9502, 2, NULL, 'begin'), pg_temp.say(9503, 2, '10.24.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+UPDATE bgp.peer SET stale_since = NULL WHERE peer_id = pg_temp.peer(2);
+INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, path_id, peer_id, prefix, qualifier, path, origin_asn)
+VALUES (pg_temp.at(9501), pg_temp.at(9501), pg_temp.at(9503), 1, 0, -1, pg_temp.peer(2), '10.24.0.0/16', '', '{9,666}', 666);
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.24.0.0/16", "10.25.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT is(pg_temp.found('10.24.0.0/16'), 'E|0|-|- 666 ongoing 9501-9503 1/0', 'since it came, last seen when it was announced again');
+SELECT pg_temp.say(9504, 2, NULL, 'end') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.24.0.0/16'), 'E|0|-|- 666 ongoing 9501-9503 1/0', 'so that a refresh that brought it does not take it away');
+
+SELECT hunt.config_load('{"rules": []}') \g /dev/null
+SELECT pg_temp.say(9600, 2, '10.25.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
+SELECT 'rib', e.peer_id, e.seq - 1, e.seq, e.ts, e.ts FROM bgp.route_event e WHERE e.prefix = '10.25.0.0/16';
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.25.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.25.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT is(count(*), 1::bigint, 'what bgp.rib does not show yet waits for the next scan, once') FROM bgp.batch_pending WHERE consumer = 'hunt';
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.25.0.0/16'), 'E|0|-|- 666 ongoing 9600-9600 1/0', 'which finds it');
+
 SELECT * FROM finish();
 ROLLBACK;
