@@ -165,9 +165,8 @@ COMMENT ON TABLE hunt.finding_change IS
     'every change of a finding, one for each NOTIFY exabgp_pg_finding; change_id grows in the order of commits';
 COMMENT ON COLUMN hunt.finding_change.change IS
     'opened, seen (more of it), the state it went into, ended (one that is ignored), acknowledged, annotated, rules
-(still one under new rules), merged (with one before, which keeps its number and its note: late events show that it never
-ended; or they show that there is none), retracted (late events show
-that too few peers saw it at a time)';
+(still one under new rules), merged (with one before, which keeps its number and its note: late events show that it
+never ended, or that there is none), retracted (late events show that too few peers saw it at a time)';
 
 CREATE TABLE IF NOT EXISTS hunt.scan_state (
 	one		boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -38,7 +38,10 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.pairs(timestamptz, timestamptz, cidr, int[], text, cidr[], boolean, text, boolean, text),
     hunt.log_clause(timestamptz, timestamptz, cidr, int[], text, bigint, cidr[], boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint),
-    hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text);
+    hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text),
+    hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint),
+    hunt.summary_parts(timestamptz, timestamptz, int[]),
+    hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text);
 
 -- --- how the queries are put together ------------------------------------------------------------
 
@@ -216,21 +219,57 @@ $$;
 COMMENT ON FUNCTION hunt.kept_of(timestamptz, cidr, cidr[], int[], text) IS
     'for the hunts: routes for these prefixes that are there now and were before a moment';
 
--- hunt.originated: what an AS announced in a range as its origin, '{}' for nothing; NULL: no AS is asked about
+-- hunt.held: prefixes, all that an AS originated at one of some moments and more: the base states have it, or the log
+-- since then; '{}' for nothing
+CREATE OR REPLACE FUNCTION hunt.held(moments timestamptz[], within cidr, peer_ids int[], asn bigint)
+RETURNS cidr[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	bases	record;
+	found	cidr[];
+BEGIN
+	SELECT array_agg(b.peer_id) AS peer_ids, array_agg(b.day) AS days, bgp.day_start(min(coalesce(b.day,
+	    '-infinity'))) AS from_ts
+	INTO bases FROM (SELECT DISTINCT p.peer_id, bgp.rib_base_find(p.peer_id, t) AS day
+	    FROM bgp.peer p, unnest(moments) t WHERE p.peer_id = ANY (coalesce($3, ARRAY[p.peer_id]))) b;
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT r.prefix), %L) FROM (SELECT e.prefix FROM %s'
+	    ' UNION ALL SELECT u.prefix FROM unnest($1, $2) d (peer_id, day)'
+	    ' JOIN bgp.rib_base b USING (peer_id, day), unnest(b.routes) u WHERE b.day = ANY ($2)'
+	    ' AND bgp.route_origins(b.routes) @> ARRAY[$3] AND u.origin_asn = $3) r'
+	    ' WHERE true%s', '{}', hunt.log_clause(coalesce(bases.from_ts, '-infinity'),
+		(SELECT max(t) FROM unnest(moments) t) + interval '1 microsecond', within, peer_ids, '*', asn),
+	    coalesce(' AND r.prefix <<= ' || quote_literal(within), ''))
+	INTO found USING bases.peer_ids, bases.days, asn;
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hunt.held(timestamptz[], cidr, int[], bigint) IS
+    'for the hunts: prefixes that an AS originated at some moments, and maybe more';
+
+-- hunt.originated: what an AS announced in a range as its origin, '{}' for nothing; NULL: no AS is asked about.
+-- before: and what it had when the range began and was announced or withdrawn in it, by whomever
 CREATE OR REPLACE FUNCTION hunt.originated(since timestamptz, until timestamptz, within cidr, peer_ids int[],
-    family text, asn bigint)
+    family text, asn bigint, before boolean)
 RETURNS cidr[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found	cidr[];
+	held	cidr[];
 BEGIN
 	IF asn IS NOT NULL THEN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
 		    hunt.log_clause(since, until, within, peer_ids, family, asn)) INTO found;
+		IF before AND isfinite(since) THEN
+			held := ARRAY(SELECT h FROM unnest(hunt.held(ARRAY[since], within, peer_ids, asn)) h
+			    EXCEPT SELECT f FROM unnest(found) f);
+		END IF;
+		IF held <> '{}' THEN
+			EXECUTE format('SELECT $1 || coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
+			    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held)) INTO found USING found;
+		END IF;
 	END IF;
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint) IS
+COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint, boolean) IS
     'for the hunts: the prefixes that an AS originated in a range, if one is asked about';
 
 -- hunt.of_few: the condition on updates e that they are of these origins, which an index finds, if they are few and
@@ -506,7 +545,7 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE
 	    AND before IS NULL);
@@ -571,7 +610,7 @@ DECLARE
 	around	cidr[];
 	origins	jsonb[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, false);
 	IF mine = '{}' THEN
 		RETURN;
 	END IF;
@@ -655,7 +694,7 @@ DECLARE
 	mine	cidr[];
 BEGIN
 	-- what changed is little: find it by hash, and sort only that
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
 	IF standing IS NULL AND within IS NULL AND mine IS NULL THEN
 		mine := hunt.few_prefixes(since, until, peer_ids, family);
 	END IF;
@@ -704,7 +743,7 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	IF mine = '{}' THEN
@@ -852,10 +891,13 @@ BEGIN
 	IF pattern IS NULL THEN
 		RAISE EXCEPTION 'hunt.path_pattern needs a pattern' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	-- plain sequences of whole ASNs: the index of closed days on path finds them
+	-- plain sequences of whole ASNs: the index of closed days on path finds them.  (Not those of private use, RFC
+	-- 6996: they may be members of a confederation, which path leaves out.)
 	IF pattern ~ '^[_^]*[0-9]+([_ ]+[0-9]+)*[_$]*$' THEN
 		filter := coalesce((SELECT format(' AND e.path @> %L', array_agg(m[1]::bigint))
-		    FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m), '') || filter;
+		    FROM regexp_matches(pattern, '(?<=[_^ ])([0-9]{1,10})(?=[_$ ])', 'g') m
+		    WHERE m[1]::bigint NOT BETWEEN 64512 AND 65534 AND m[1]::bigint < 4200000000
+		    HAVING count(*) > 0), '') || filter;
 	END IF;
 	RETURN QUERY SELECT * FROM hunt.paths_found(format($q$
 		SELECT e.path, e.origin_asn, '{}'::jsonb, e.origin_asn, e.peer_id
@@ -867,7 +909,8 @@ COMMENT ON FUNCTION hunt.path_pattern(timestamptz, timestamptz, text, cidr, bigi
 'Paths of a form: announcements whose as_path matches a regular expression; a row per origin (suspect) and prefix.  As
 with routers, _ stands for the beginning, the end and anything that parts ASNs: ''_174_'' through AS174,
 ''^64500_(3356|174)_'', ''_64511$'' originated by AS64511, ''_(64496)(_\1)+_'' prepended.  A plain sequence of ASNs is
-found by index on closed days.
+found by index on closed days; members of a confederation have to be put as "(64500 64501)" then, if their ASNs are
+not of private use.
 asn: the origin.
 evidence: as_path; others: the other paths.';
 
@@ -920,10 +963,11 @@ BEGIN
 			OR e.path[4] <> e.path[5] AND e.path[4] = e.path[6]))
 		SELECT e.path, r.a, jsonb_build_object('between', r.between), e.origin_asn, e.peer_id
 		FROM e
-		CROSS JOIN LATERAL (SELECT e.path[i] AS a,
+		CROSS JOIN LATERAL (SELECT DISTINCT ON (e.path[i]) e.path[i] AS a,
 		    e.path[i + 1:i + array_position(e.path[i + 1:], e.path[i]) - 1] AS between
 		    FROM generate_series(1, cardinality(e.path) - 2) i
-		    WHERE e.path[i] <> e.path[i + 1] AND e.path[i] = ANY (e.path[i + 2:]) LIMIT 1) r
+		    WHERE e.path[i] <> e.path[i + 1] AND e.path[i] = ANY (e.path[i + 2:])
+		    ORDER BY e.path[i], i) r
 		WHERE r.a = coalesce(%L, r.a)$q$, hunt.novel_clause(since, until, within, peer_ids, family)
 		    || filter, asn),
 	    since, until, within, family, filter, min_peers);
@@ -1240,7 +1284,7 @@ BEGIN
 		log := hunt.log_clause(since, until, within, peer_ids, family) || ' AND (' || bogons || ')';
 	ELSE
 		-- (what is looked up for each leaf is planned for each)
-		mine := ARRAY(SELECT u FROM unnest(hunt.originated(since, until, within, peer_ids, family, asn)) u
+		mine := ARRAY(SELECT u FROM unnest(hunt.originated(since, until, within, peer_ids, family, asn, false)) u
 		    WHERE EXISTS (SELECT FROM hunt.bogon_prefix_list b WHERE u <<= b.prefix));
 		IF mine = '{}' THEN
 			RETURN;
@@ -1542,7 +1586,7 @@ DECLARE
 	leafs	regclass[];
 	days	int;
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, false);
 	IF within IS NULL AND mine IS NULL AND hunt.unicast(family) IS NOT NULL THEN
 		SELECT l.leafs, l.days INTO leafs, days FROM hunt.leafs(since, until, peer_ids, true) l;
 		IF leafs IS NOT NULL THEN
@@ -1592,7 +1636,7 @@ DECLARE
 	before	text;
 BEGIN
 	-- what may be: it ended with a withdrawal at all peers, or has several origins
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, false);
 	IF asn IS NULL THEN
 		-- (not in one expression: the planner would ask both to know how many they find)
 		mine := (SELECT coalesce(array_agg(DISTINCT l.prefix), '{}')
@@ -1611,8 +1655,8 @@ BEGIN
 	PERFORM hunt.plan_for(cardinality(mine) > 20000, narrow => within IS NOT NULL OR asn IS NOT NULL);
 	RETURN QUERY EXECUTE hunt.report(format($q$
 		WITH event AS (
-			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, CASE WHEN e.kind = 'A'
-			    THEN coalesce(e.origin_asn, -1) END AS origin_asn FROM %s
+			SELECT e.peer_id, e.prefix, e.path_id, e.ts, e.seq, e.origin_asn, true AS said
+			FROM %s AND (e.kind = 'W' OR e.origin_asn IS NOT NULL)
 			%s),
 		step AS (
 			SELECT v.*, lag(v.origin_asn) OVER w AS was FROM event v
@@ -1627,18 +1671,21 @@ BEGIN
 		    array_agg(d.peer_id ORDER BY d.ts, d.peer_id) AS peer_ids,
 		    count(*) AS events, jsonb_build_object('longest', max(d.ended - d.ts), 'shortest',
 		    min(d.ended - d.ts)) AS evidence
-		FROM edge d WHERE d.origin_asn <> -1 AND d.origin_asn = coalesce(%L, d.origin_asn)
+		FROM edge d WHERE d.origin_asn = coalesce(%L, d.origin_asn)%s
 		GROUP BY d.prefix, d.origin_asn
 		HAVING bool_and(d.ended IS NOT NULL) AND max(d.ended - d.ts) <= %L$q$,
-	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, coalesce(b.origin_asn, -1) FROM ('
-	    || before || ') b', ''), asn, life), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
+	    log, coalesce('UNION ALL SELECT b.peer_id, b.prefix, b.path_id, b.ts, -1, b.origin_asn, false FROM ('
+	    || before || ') b WHERE b.origin_asn IS NOT NULL', ''), asn, CASE WHEN before IS NULL THEN ''
+	    ELSE ' AND (d.prefix, d.origin_asn) IN (SELECT v.prefix, v.origin_asn FROM event v WHERE v.said)' END,
+	    life), hunt.log_clause(since, until, NULL, NULL, family), min_peers);
 END
 $$;
 COMMENT ON FUNCTION hunt.short_lived(timestamptz, timestamptz, cidr, bigint, int[], text, interval, int) IS
 'Short-lived routes: a prefix that an origin (suspect) announced within the range and that never stayed longer than life
 (default 1 hour) at any peer before it was withdrawn or announced by another origin; a row per origin and prefix, events
 = how many times it came and went, last_seen = when it was gone for the last time.  What is still there when the range
-ends is not among them; a session that went down ends nothing here.  What was there before the range counts from when it
+ends is not among them; a session that went down ends nothing here, nor does an announcement without an origin (RFC
+6811: empty path, AS_SET last).  What was there before the range counts from when it
 came (bgp.rib_at), unless more than 2000 prefixes are in question.
 asn: the origin.
 evidence: longest, shortest (time that it stayed).';
@@ -1703,7 +1750,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	mine	cidr[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
 	RETURN QUERY SELECT * FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, percent, standing,
 	    min_peers);
 END
@@ -1727,6 +1774,7 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
 DECLARE
 	mine	cidr[];
 	lost	record;
+	quiet	cidr[];
 	likely	record;
 BEGIN
 	-- what an AS announced, or has had all along
@@ -1734,13 +1782,28 @@ BEGIN
 		PERFORM hunt.plan_for(within IS NULL, narrow => within IS NOT NULL);
 		EXECUTE format('SELECT array_agg(k.prefix) FROM (%s) k',
 		    hunt.kept(since, within, ' AND e.origin_asn = ' || asn, peer_ids, family)) INTO mine;
-		mine := hunt.originated(since, until, within, peer_ids, family, asn) || mine;
+		mine := hunt.originated(since, until, within, peer_ids, family, asn, true) || mine;
 	END IF;
 	SELECT array_agg(h.suspect) AS origin_asn, array_agg(h.prefix) AS prefix, array_agg(h.first_seen) AS first_ts,
 	    array_agg(h.last_seen) AS last_ts, array_agg(h.peers::text) AS peers, array_agg(h.events) AS events
 	INTO lost
-	FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, 50, coalesce(standing, false), 1) h
-	WHERE h.suspect IS NOT NULL AND h.suspect = coalesce(asn, h.suspect);
+	FROM hunt.prefixes_lost(since, until, within, mine, peer_ids, family, 50, coalesce(standing, false), 1) h;
+	-- the origin of what was only withdrawn in the range, as those peers say that held most before
+	quiet := ARRAY(SELECT g.prefix FROM unnest(lost.origin_asn, lost.prefix) g (origin_asn, prefix)
+	    WHERE g.origin_asn IS NULL);
+	IF quiet <> '{}' AND isfinite(since) THEN
+		SELECT array_agg(coalesce(g.origin_asn, r.origin_asn) ORDER BY g.n) INTO lost.origin_asn
+		FROM unnest(lost.origin_asn, lost.prefix) WITH ORDINALITY g (origin_asn, prefix, n)
+		LEFT JOIN (SELECT r.prefix, max(r.origin_asn) AS origin_asn
+		    FROM bgp.routes_at(since, quiet, hunt.full_peers(peer_ids)) r WHERE r.rd IS NULL GROUP BY r.prefix) r
+		    USING (prefix);
+	END IF;
+	SELECT array_agg(g.origin_asn) AS origin_asn, array_agg(g.prefix) AS prefix, array_agg(g.first_ts) AS first_ts,
+	    array_agg(g.last_ts) AS last_ts, array_agg(g.peers) AS peers, array_agg(g.events) AS events
+	INTO lost
+	FROM unnest(lost.origin_asn, lost.prefix, lost.first_ts, lost.last_ts, lost.peers, lost.events) g (origin_asn,
+	    prefix, first_ts, last_ts, peers, events)
+	WHERE g.origin_asn IS NOT NULL AND g.origin_asn = coalesce(asn, g.origin_asn);
 	IF lost.origin_asn IS NULL THEN
 		RETURN;
 	END IF;
@@ -1792,7 +1855,8 @@ COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, i
 'An AS that is gone: when the range ends, at least percent (default 80) and min_prefixes (default 2) of the prefixes of
 an origin are lost at half or more of the sessions that had them (hunt.visibility_loss); a row per origin (suspect),
 prefix is NULL.  Its prefixes are those that it announced in the range, those that are lost, and those that the peer
-with the most routes has now since before the range.
+with the most routes has now since before the range.  The origin of what was only withdrawn in the range is the one that
+three peers with the most routes had for it when the range began.
 asn: the origin.  standing: as for hunt.visibility_loss, NULL being false.
 evidence: lost, of (prefixes), prefixes (the first 100 that are lost).';
 
@@ -1929,27 +1993,13 @@ RETURNS TABLE (suspect bigint, prefix cidr, first_seen timestamptz, last_seen ti
     peers_count int, events bigint, evidence jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	families	text[] := CASE WHEN family IS NULL THEN '{ipv4 unicast,ipv6 unicast}' ELSE ARRAY[family] END;
-	bases	record;
 	mine	cidr[];
 BEGIN
 	IF since IS NULL OR until IS NULL THEN
 		RAISE EXCEPTION 'a hunt needs the time range: since and until' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	-- what an AS originated at either moment: the base states have it, or the log since then
 	IF asn IS NOT NULL THEN
-		SELECT array_agg(b.peer_id) AS peer_ids, array_agg(b.day) AS days, bgp.day_start(min(coalesce(b.day,
-		    '-infinity'))) AS from_ts
-		INTO bases FROM (SELECT DISTINCT p.peer_id, bgp.rib_base_find(p.peer_id, t) AS day
-		    FROM bgp.peer p, unnest(ARRAY[since, until]) t
-		    WHERE p.peer_id = ANY (coalesce(rib_diff.peer_ids, ARRAY[p.peer_id]))) b;
-		EXECUTE format('SELECT coalesce(array_agg(DISTINCT r.prefix), %L) FROM (SELECT e.prefix FROM %s'
-		    ' UNION ALL SELECT u.prefix FROM unnest($1, $2) d (peer_id, day)'
-		    ' JOIN bgp.rib_base b USING (peer_id, day), unnest(b.routes) u WHERE b.day = ANY ($2)'
-		    ' AND bgp.route_origins(b.routes) @> ARRAY[$3] AND u.origin_asn = $3) r'
-		    ' WHERE true%s', '{}', hunt.log_clause(coalesce(bases.from_ts, since),
-			until + interval '1 microsecond', within, peer_ids, '*', asn),
-		    coalesce(' AND r.prefix <<= ' || quote_literal(within), ''))
-		INTO mine USING bases.peer_ids, bases.days, asn;
+		mine := hunt.held(ARRAY[since, until], within, peer_ids, asn);
 	END IF;
 	RETURN QUERY EXECUTE hunt.report($q$
 		WITH old AS MATERIALIZED (SELECT r.*, coalesce(r.path_id, -1) AS path_id_key,

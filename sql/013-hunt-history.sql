@@ -307,9 +307,10 @@ questions are in the way';
 -- --- reading them ------------------------------------------------------------------------------------------
 
 -- hunt.summary_parts: what of a range can be had from summaries (whole days that have a complete one), and the
--- ranges around them that are to be read from the log
-CREATE OR REPLACE FUNCTION hunt.summary_parts(from_ts timestamptz, to_ts timestamptz, peer_ids int[], OUT days date[],
-    OUT log_from timestamptz[], OUT log_to timestamptz[])
+-- ranges around them that are to be read from the log.  checked: days that late updates may have changed since are
+-- read from the log (to look at all days of a long history would take longer than most questions).
+CREATE OR REPLACE FUNCTION hunt.summary_parts(from_ts timestamptz, to_ts timestamptz, peer_ids int[], checked boolean,
+    OUT days date[], OUT log_from timestamptz[], OUT log_to timestamptz[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 DECLARE
 	d	date;
@@ -322,7 +323,8 @@ BEGIN
 		WHERE s.day::timestamp AT TIME ZONE 'UTC' >= from_ts
 		    AND (s.day + 1)::timestamp AT TIME ZONE 'UTC' <= to_ts
 		  AND NOT EXISTS (SELECT FROM bgp.partition p WHERE p.day = s.day
-		      AND NOT EXISTS (SELECT FROM hunt.summary_day k WHERE (k.day, k.peer_id) = (p.day, p.peer_id)));
+		      AND NOT EXISTS (SELECT FROM hunt.summary_day k WHERE (k.day, k.peer_id) = (p.day, p.peer_id)
+			AND (NOT checked OR hunt.unchanged(k, p.leaf))));
 	END IF;
 	FOREACH d IN ARRAY coalesce(days, '{}') || NULL::date LOOP
 		IF coalesce(d::timestamp AT TIME ZONE 'UTC', to_ts) > at THEN
@@ -333,7 +335,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[]) IS
+COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[], boolean) IS
     'for the hunts: days of a range that have a summary, and what is left of it to be read from the log';
 
 -- hunt.summarized: the days of a range, if all of it can be had from summaries of this kind and the log is what
@@ -341,12 +343,10 @@ COMMENT ON FUNCTION hunt.summary_parts(timestamptz, timestamptz, int[]) IS
 CREATE OR REPLACE FUNCTION hunt.summarized(what text, from_ts timestamptz, to_ts timestamptz, peer_ids int[])
 RETURNS date[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT p.days FROM hunt.summary_parts(from_ts, to_ts, peer_ids) p
+	SELECT p.days FROM hunt.summary_parts(from_ts, to_ts, peer_ids, true) p
 	-- (a day that was summarized before there was this kind has none)
 	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(hunt.summary_leaf(what, d)) IS NOT NULL)
 	    FROM unnest(p.days) d)
-	  AND NOT EXISTS (SELECT FROM hunt.summary_day d LEFT JOIN bgp.partition l USING (day, peer_id)
-	      WHERE d.day = ANY (p.days) AND NOT hunt.unchanged(d, l.leaf))
 $$;
 COMMENT ON FUNCTION hunt.summarized(text, timestamptz, timestamptz, int[]) IS
     'for the hunts: the days of a range that is all in summaries, unless late updates changed them';
@@ -362,30 +362,30 @@ COMMENT ON FUNCTION hunt.summary_days(text, date[], cidr, cidr[]) IS 'for the hu
 
 -- hunt.summary_source: origins, links or communities of a range, as a query of hunt.summary_query's columns:
 -- from the summary for each whole day that has a complete one, else from the log; the same thing comes once per
--- such part.  filter: more conditions on updates e of the log.
+-- such part.  filter: more conditions on updates e of the log; checked: as for hunt.summary_parts.
 CREATE OR REPLACE FUNCTION hunt.summary_source(what text, since timestamptz, until timestamptz, peer_ids int[],
-    within cidr, prefixes cidr[], filter text DEFAULT '')
+    within cidr, prefixes cidr[], filter text DEFAULT '', checked boolean DEFAULT true)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 	SELECT string_agg(format('SELECT %s FROM (%s) s', (hunt.summary_columns(what)).columns, q.query), ' UNION ALL ')
-	FROM hunt.summary_parts(since, until, peer_ids) p
+	FROM hunt.summary_parts(since, until, peer_ids, checked) p
 	CROSS JOIN LATERAL (
 		SELECT hunt.summary_days(what, p.days, within, prefixes) AS query
 		UNION ALL SELECT hunt.summary_query(what,
 		    hunt.log_clause(l.log_from, l.log_to, within, peer_ids, NULL, prefixes => prefixes) || filter)
 		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)) q
 $$;
-COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text) IS
+COMMENT ON FUNCTION hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text, boolean) IS
     'for the hunts: origins, links or communities of a range, from summaries where there are, else from the log';
 
 -- hunt.summary_keys: only what links or communities there are in a range: a query of (asn1, asn2, to_origin, path,
 -- origin_asn; path NULL where it comes from a summary), or (community), which may have the same several times.
--- more: what else the days of the range have may be among it, which makes it faster.  filter: more conditions on
--- announcements e of the log.
+-- more: what else the days of the range have may be among it, which makes it faster: for what is asked about, not
+-- for the history.  filter: more conditions on announcements e of the log.
 CREATE OR REPLACE FUNCTION hunt.summary_keys(what text, since timestamptz, until timestamptz, peer_ids int[],
     within cidr, more boolean, filter text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = ISO AS $$
 	SELECT string_agg(q.query, ' UNION ALL ')
-	FROM hunt.summary_parts(since, until, peer_ids) p
+	FROM hunt.summary_parts(since, until, peer_ids, more) p
 	CROSS JOIN LATERAL (
 		SELECT format('SELECT %s FROM (%s) s', CASE what
 		    WHEN 'link' THEN 'asn1, asn2, to_origin, NULL::bigint[] AS path, NULL::bigint AS origin_asn'
@@ -428,7 +428,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timez
 	    || coalesce((SELECT string_agg(format(' UNION SELECT %s FROM (%s) k', c.keys,
 		hunt.summary_keys(what, l.log_from, l.log_to, NULL, NULL, false, filter)), '')
 		FROM unnest(p.log_from, p.log_to) l (log_from, log_to)), '')
-	FROM hunt.summary_parts(since, until, NULL) p,
+	FROM hunt.summary_parts(since, until, NULL, false) p,
 	    (VALUES (CASE what WHEN 'link' THEN 'asn1, asn2' ELSE 'community' END)) c (keys)
 $$;
 COMMENT ON FUNCTION hunt.known_among(text, timestamptz, timestamptz, text) IS
@@ -440,7 +440,8 @@ CREATE OR REPLACE FUNCTION hunt.known_origins(since timestamptz, until timestamp
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT format('SELECT h.prefix, h.origin_asn FROM (%s) h UNION ALL SELECT b.prefix, b.origin_asn FROM (%s) b'
-	    ' WHERE b.origin_asn IS NOT NULL', hunt.summary_source('origin', since, until, NULL, within, prefixes),
+	    ' WHERE b.origin_asn IS NOT NULL', hunt.summary_source('origin', since, until, NULL, within, prefixes,
+		checked => false),
 	    CASE WHEN prefixes IS NOT NULL THEN hunt.kept_of(until, within, prefixes, NULL, NULL)
 	    ELSE hunt.kept(until, within, '', CASE WHEN within IS NULL THEN hunt.full_peers(NULL) END, NULL) END)
 $$;
@@ -453,8 +454,8 @@ CREATE OR REPLACE FUNCTION hunt.prefixes_by_pairs(known_from timestamptz, from_t
     peer_ids int[], result text) RETURNS cidr[]
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	known	record := hunt.summary_parts(known_from, from_ts, NULL);
-	part	record := hunt.summary_parts(from_ts, to_ts, peer_ids);
+	known	record := hunt.summary_parts(known_from, from_ts, NULL, false);
+	part	record := hunt.summary_parts(from_ts, to_ts, peer_ids, true);
 	others	text[];
 	found	cidr[];
 BEGIN
@@ -994,7 +995,7 @@ BEGIN
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
 		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
-		    'kept_of', 'originated', 'of_few', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
+		    'kept_of', 'held', 'originated', 'of_few', 'few_prefixes', 'report', 'shown', 'updates', 'merged', 'hops',
 		    'part_of_day', 'novel_clause', 'paths_found', 'on_path', 'ordered_path', 'need_relationships',
 		    'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn',
 		    'gone', 'lost', 'prefixes_lost', 'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf',

@@ -38,9 +38,10 @@ SELECT h.prefix, h.first_seen, h.last_seen, h.peers_count, h.evidence->>'from' A
 FROM hunt.tier1_leak(:'since', :'until', asn => :asn) h;
 \endif
 \echo All that came through it, by the ASes before and behind it; a pair that is new or much larger than it used to be is what a leak looks like.
-SELECT p.path[p.i + 1] AS from_asn, f.name AS from_name, p.path[p.i - 1] AS to_asn, t.name AS to_name, count(DISTINCT p.prefix) AS prefixes, count(DISTINCT p.peer_id) AS peers,
+SELECT p.from_asn, f.name AS from_name, p.to_asn, t.name AS to_name, count(DISTINCT p.prefix) AS prefixes, count(DISTINCT p.peer_id) AS peers,
     min(p.ts) AS first_seen, max(p.ts) AS last_seen
-FROM (SELECT l.prefix, l.peer_id, l.ts, l.path, i FROM bgp.route_log l, generate_subscripts(l.path, 1) i
+FROM (SELECT l.prefix, l.peer_id, l.ts, l.path[i + 1] AS from_asn,
+    (SELECT l.path[j] FROM generate_series(i - 1, 1, -1) j WHERE l.path[j] <> :asn LIMIT 1) AS to_asn FROM bgp.route_log l, generate_subscripts(l.path, 1) i
     WHERE l.ts >= :'since' AND l.ts < :'until' AND l.path @> ARRAY[:asn::bigint] AND l.path[i] = :asn AND l.path[i + 1] IS DISTINCT FROM :asn) p
-LEFT JOIN hunt.as_name f ON f.asn = p.path[p.i + 1] LEFT JOIN hunt.as_name t ON t.asn = p.path[p.i - 1]
+LEFT JOIN hunt.as_name f ON f.asn = p.from_asn LEFT JOIN hunt.as_name t ON t.asn = p.to_asn
 GROUP BY 1, 2, 3, 4 ORDER BY prefixes DESC, 1, 3 LIMIT 50;

@@ -500,6 +500,16 @@ SELECT ok(hunt.summarize('2021-03-02') > 0, 'the summary of the next');
 SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || events || ' ' || peers::text, ', ' ORDER BY first_seen) FROM hunt.new_origin('2021-03-02', '2021-03-03')), '66 100.64.0.0/16 2 {3003,3004}', 'and from its summary');
 SELECT ok(hunt.summary_source('origin', '2021-03-02', '2021-03-03', NULL, NULL, NULL) NOT LIKE '%route_event%', 'the log is not read then');
 
+SAVEPOINT late;
+SELECT pg_temp.put('01:30', 1, '100.67.0.0/16', '3001 10 68', '{"day": "2021-03-02", "communities": ["10:3"]}') \g /dev/null
+-- (as the statistics say, which take note when a transaction ends)
+UPDATE hunt.summary_day d SET inserted = inserted - 1 FROM id WHERE id.n = 1 AND (d.day, d.peer_id) = ('2021-03-02', id.peer_id);
+SELECT is((SELECT count(*) FROM hunt.first_seen('2021-03-02', '2021-03-03') WHERE prefix = '100.67.0.0/16'), 1::bigint, 'first_seen: what came after the summary was made');
+SELECT is((SELECT count(*) FROM hunt.first_seen('2021-03-02', '2021-03-03', within => '100.67.0.0/16')), 1::bigint, 'first_seen: within as well');
+SELECT is((SELECT count(*) FROM hunt.new_link('2021-03-02', '2021-03-03', asn => 68)), 1::bigint, 'new_link: what came after the summary was made');
+SELECT is((SELECT count(*) FROM hunt.community_new('2021-03-02', '2021-03-03') WHERE evidence->>'community' = '10:3'), 1::bigint, 'community_new: what came after the summary was made');
+ROLLBACK TO late;
+
 -- a late update
 SELECT pg_temp.put('23:30', 1, '100.64.0.0/16', '3001 66') \g /dev/null
 SELECT set_eq($$SELECT day FROM hunt.summary_missing(true) day WHERE day BETWEEN '2021-03-01' AND '2021-03-02'$$, '{2021-03-01}'::date[], 'a late update: the day is missing again, by counting');
@@ -599,6 +609,40 @@ SELECT is(string_agg(prefix::text, ', '), '202.0.0.0/7', 'super_prefix: within: 
 SELECT is(peers, '{}', 'bogon_asn: not on the session of the peer itself') FROM hunt.bogon_asn('2021-03-01', '2021-03-02', within => '203.0.113.0/24') WHERE suspect = 3004;
 SELECT is(events, 11::bigint, 'new_neighbor: all updates with the link count') FROM hunt.new_neighbor('2021-03-01 02:30', '2021-03-01 22:40', asn => 20) WHERE suspect = 3003;
 SELECT is(count(*), 0::bigint, 'flaps: a number that is not known') FROM hunt.flaps('2021-03-01', '2021-03-02', times => NULL);
+-- an AS that is quiet in the range: what it had before is its own all the same
+SAVEPOINT quiet;
+SELECT pg_temp.put(at, n, prefix::cidr, path) FROM (VALUES ('21:10', 1, '100.92.0.0/16', '3001 20'), ('21:10', 2, '100.92.0.0/16', '3002 20'), ('21:10', 3, '100.92.0.0/16', '3003 20'),
+    ('21:11', 1, '100.92.128.0/17', '3001 20')) v (at, n, prefix, path) \g /dev/null
+SELECT pg_temp.put('21:20', n, format('100.93.%s.0/24', i)::cidr, format('300%s 70', n)) FROM generate_series(1, 3) n, generate_series(1, 3) i \g /dev/null
+SELECT pg_temp.put('09:10', 4, '100.92.0.0/16', '3004 66', '{"day": "2021-03-02"}'), pg_temp.put('09:11', 1, '100.92.0.0/16', '3001 66', '{"day": "2021-03-02"}') \g /dev/null
+SELECT pg_temp.put('09:20', n, format('100.93.%s.0/24', i)::cidr, NULL, '{"day": "2021-03-02"}') FROM generate_series(1, 3) n, generate_series(1, 3) i \g /dev/null
+SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text, ', ' ORDER BY suspect) FROM hunt.moas('2021-03-02 09:00', '2021-03-02 10:00', asn => a)),
+    '20 100.92.0.0/16 {3001,3002,3003}, 66 100.92.0.0/16 {3001,3004}', 'moas: of AS' || a || ', one of them quiet') FROM unnest('{20,66}'::bigint[]) a;
+SELECT is(count(*), 0::bigint, 'moas: not what it only had before') FROM hunt.moas('2021-03-02 09:00', '2021-03-02 10:00', asn => 20, standing => false);
+SELECT pg_temp.finds('origin_change', 9, '66 100.92.0.0/16 11:00 11:00 3001 1 {"from": [20]}', 'of AS' || a || ', one of them quiet', ', asn => ' || a, '2021-03-02') FROM unnest('{20,66}'::bigint[]) a;
+SELECT is((SELECT string_agg(suspect || ' ' || prefix, ', ' ORDER BY suspect) FROM hunt.feed_disagreement('2021-03-02 09:00', '2021-03-02 10:00', asn => a)), '66 100.92.0.0/16',
+    'feed_disagreement: of AS' || a || ', one of them quiet') FROM unnest('{20,66}'::bigint[]) a;
+SELECT is((SELECT string_agg(suspect || ' ' || prefix, ', ' ORDER BY prefix) FROM hunt.visibility_loss('2021-03-02 09:00', '2021-03-02 10:00', asn => 70)), '70 100.93.1.0/24, 70 100.93.2.0/24, 70 100.93.3.0/24',
+    'visibility_loss: of an AS that was only withdrawn');
+SELECT is((SELECT string_agg(suspect || ' ' || (evidence->>'lost') || '/' || (evidence->>'of'), ', ') FROM hunt.origin_outage('2021-03-02 09:00', '2021-03-02 10:00', asn => a, standing => st) WHERE suspect = 70), '70 3/3',
+    format('origin_outage: of an AS that was only withdrawn, asn %s, standing %s', a, st)) FROM unnest('{NULL,70}'::bigint[]) a, unnest('{NULL,true,false}'::boolean[]) st;
+SELECT is(count(*), 0::bigint, 'origin_outage: half of the prefixes is not enough') FROM hunt.origin_outage('2021-03-02 09:00', '2021-03-02 10:00', within => '100.93.0.0/22', min_prefixes => 4);
+ROLLBACK TO quiet;
+-- each AS that comes again on a path
+SAVEPOINT loops;
+SELECT pg_temp.put('10:10', 1, '100.94.0.0/16', '3001 2 7 2 4 5 4 9', '{"day": "2021-03-02"}') \g /dev/null
+SELECT pg_temp.finds('path_loop', 10, E'2 100.94.0.0/16 10:00 10:00 3001 1 {"as_path": "3001 2 7 2 4 5 4 9", "between": [7]}\n4 100.94.0.0/16 10:00 10:00 3001 1 {"as_path": "3001 2 7 2 4 5 4 9", "between": [5]}', 'two of them', '', '2021-03-02');
+SELECT pg_temp.brief_is('path_loop', 10, a || ' 100.94.0.0/16', 'either', ', asn => ' || a, '2021-03-02') FROM unnest('{2,4}'::bigint[]) a;
+-- the index on path does not know of confederations
+UPDATE bgp.route_event SET as_path = '(65001 65002) 3001 9', path = '{3001,9}' WHERE prefix = '100.94.0.0/16';
+SELECT pg_temp.brief_is('path_pattern', 10, '9 100.94.0.0/16', 'a member of a confederation, parts of ASNs: ' || pattern, format(', pattern => %L', pattern), '2021-03-02') FROM unnest('{_65001_,_(65001)_,_3001_9$,5001,9,001_9}'::text[]) pattern;
+-- an announcement without an origin ends nothing; who announced nothing in the range is not among the short-lived
+SELECT pg_temp.put('10:20', 2, '100.94.1.0/24', '3002 20', '{"day": "2021-03-02"}'), pg_temp.put('10:25', 2, '100.94.1.0/24', '3002 {20,21}', '{"day": "2021-03-02"}') \g /dev/null
+SELECT is((SELECT count(*) FROM hunt.short_lived('2021-03-02 10:00', '2021-03-02 11:00', asn => a) WHERE prefix = '100.94.1.0/24'), 0::bigint, 'short_lived: still there, without an origin; asn ' || coalesce(a::text, '-')) FROM unnest('{NULL,20}'::bigint[]) a;
+SELECT pg_temp.put('10:30', 2, '100.94.1.0/24', NULL, '{"day": "2021-03-02"}') \g /dev/null
+SELECT is((SELECT string_agg(suspect || ' ' || (evidence->>'longest'), ',') FROM hunt.short_lived('2021-03-02 10:00', '2021-03-02 11:00', asn => a) WHERE prefix = '100.94.1.0/24'), '20 00:10:00', 'short_lived: until it was withdrawn; asn ' || coalesce(a::text, '-')) FROM unnest('{NULL,20}'::bigint[]) a;
+SELECT is((SELECT string_agg(suspect::text, ',') FROM hunt.short_lived('2021-03-02 10:22', '2021-03-02 11:00', within => '100.94.1.0/24')), NULL, 'short_lived: announced before the range only');
+ROLLBACK TO loops;
 -- whole days by the indexes of leafs alone, and by reading all of them: the same is found
 CREATE FUNCTION pg_temp.whole(hunt text, since timestamptz, part int, until timestamptz DEFAULT '2021-03-03', more text DEFAULT '') RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
