@@ -1696,7 +1696,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hunt.replay(timestamptz, timestamptz, jsonb) IS
-    'the findings that a past time would have given under the rules in force, or under others; nothing is stored';
+    'the findings that a past time would have given under the rules in force, or under others; nothing is stored (though
+other rules need a transaction that may write)';
 
 -- --- loading rules ---------------------------------------------------------------------------
 
