@@ -435,14 +435,15 @@ CREATE OR REPLACE FUNCTION bgp.day_start(day date) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT $1::timestamp AT TIME ZONE 'UTC' $$;
 COMMENT ON FUNCTION bgp.day_start(date) IS 'the moment at which a UTC day begins';
 
--- bgp.rib_base_find: the newest valid base of a peer that is not after this moment.
+-- bgp.rib_base_find: the newest valid base of a peer that is not after this moment: that of a day is what there was
+-- just before the day began, a microsecond before its first.
 CREATE OR REPLACE FUNCTION bgp.rib_base_find(peer_id int, at timestamptz) RETURNS date
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN (SELECT b.day FROM bgp.rib_base_day b
-	    WHERE b.peer_id = $1 AND b.day <= CASE WHEN isfinite($2) THEN ($2 AT TIME ZONE 'UTC')::date
-	    ELSE $2::date END
+	    WHERE b.peer_id = $1 AND b.day <= CASE WHEN isfinite($2)
+	    THEN (($2 + interval '1 microsecond') AT TIME ZONE 'UTC')::date ELSE $2::date END
 	      AND NOT EXISTS (SELECT FROM bgp.late_day l
 		WHERE l.peer_id = $1 AND l.day < b.day AND NOT pg_visible_in_snapshot(l.xid, b.seen)
 		  AND l.day >= coalesce((SELECT h.day FROM bgp.rib_horizon h WHERE h.peer_id = $1), '-infinity'))

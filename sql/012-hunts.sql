@@ -40,6 +40,7 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint),
     hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text),
     hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint),
+    hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint, boolean),
     hunt.summary_parts(timestamptz, timestamptz, int[]),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text);
 
@@ -132,9 +133,9 @@ $$;
 COMMENT ON FUNCTION hunt.routes_at(timestamptz, cidr, cidr[], int[]) IS
     'for the hunts: the routes that peers held at a moment, all within a prefix, or for exactly these';
 
--- hunt.standing: routes that were there when the range began, as a query of (prefix, origin_asn, peer_id,
--- path_id, ts), ts being when they came; NULL if they are not asked for.  By themselves they are when the
--- question is narrow: within, or prefixes.
+-- hunt.standing: routes that were there when the range began, just before its first moment, as a query of (prefix,
+-- origin_asn, peer_id, path_id, ts), ts being when they came; NULL if they are not asked for.  By themselves they are
+-- when the question is narrow: within, or prefixes.
 CREATE OR REPLACE FUNCTION hunt.standing(at timestamptz, within cidr, prefixes cidr[], peer_ids int[], family text,
     asked boolean)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = ISO
@@ -148,7 +149,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	routes := 'SELECT r.prefix, r.origin_asn, r.peer_id, r.path_id, r.since AS ts FROM '
-	    || format('hunt.routes_at(%L, %L, %L, %L)', at, within, prefixes, peer_ids)
+	    || format('hunt.routes_at(%L, %L, %L, %L)', at - interval '1 microsecond', within, prefixes, peer_ids)
 	    || ' r WHERE r.prefix IS NOT NULL AND r.rd IS NULL AND '
 	    || CASE WHEN family IS NULL THEN $q$r.family IN ('ipv4 unicast', 'ipv6 unicast')$q$
 	    ELSE format('r.family = %L', family) END;
@@ -246,9 +247,9 @@ COMMENT ON FUNCTION hunt.held(timestamptz[], cidr, int[], bigint) IS
     'for the hunts: prefixes that an AS originated at some moments, and maybe more';
 
 -- hunt.originated: what an AS announced in a range as its origin, '{}' for nothing; NULL: no AS is asked about.
--- before: and what it had when the range began and was announced or withdrawn in it, by whomever
+-- before: and what it had when the range began and was announced or withdrawn in it, by whomever; quiet: or not
 CREATE OR REPLACE FUNCTION hunt.originated(since timestamptz, until timestamptz, within cidr, peer_ids int[],
-    family text, asn bigint, before boolean)
+    family text, asn bigint, before boolean, quiet boolean DEFAULT false)
 RETURNS cidr[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	found	cidr[];
@@ -258,18 +259,24 @@ BEGIN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
 		    hunt.log_clause(since, until, within, peer_ids, family, asn)) INTO found;
 		IF before AND isfinite(since) THEN
-			held := ARRAY(SELECT h FROM unnest(hunt.held(ARRAY[since], within, peer_ids, asn)) h
-			    EXCEPT SELECT f FROM unnest(found) f);
-		END IF;
-		IF held <> '{}' THEN
-			EXECUTE format('SELECT $1 || coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
-			    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held)) INTO found USING found;
+			held := ARRAY(SELECT h
+			    FROM unnest(hunt.held(ARRAY[since - interval '1 microsecond'], within, peer_ids, asn)) h
+			    WHERE h IS NOT NULL EXCEPT SELECT f FROM unnest(found) f);
+			IF held <> '{}' AND NOT quiet THEN
+				EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
+				    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held)) INTO held;
+			END IF;
+			-- those that it had indeed, in this family
+			IF held <> '{}' THEN
+				EXECUTE format('SELECT $1 || array_agg(DISTINCT s.prefix) FROM (%s) s WHERE s.origin_asn = $2',
+				    hunt.standing(since, within, held, peer_ids, family, true)) INTO found USING found, asn;
+			END IF;
 		END IF;
 	END IF;
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint, boolean) IS
+COMMENT ON FUNCTION hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint, boolean, boolean) IS
     'for the hunts: the prefixes that an AS originated in a range, if one is asked about';
 
 -- hunt.of_few: the condition on updates e that they are of these origins, which an index finds, if they are few and
@@ -289,7 +296,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	prefixes	cidr[];
 BEGIN
-	IF until - since <= interval '10 minutes' THEN
+	IF (CASE WHEN isfinite(since) AND isfinite(until) THEN until - since <= interval '10 minutes' END) THEN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s AND e.kind = %L', '{}',
 		    hunt.log_clause(since, until, NULL, peer_ids, family), 'A') INTO prefixes;
 	END IF;
@@ -545,7 +552,8 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE,
+	    within IS NOT NULL);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before, standing IS NOT FALSE
 	    AND before IS NULL);
@@ -743,7 +751,8 @@ DECLARE
 	before	text;
 	mine	cidr[];
 BEGIN
-	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE);
+	mine := hunt.originated(since, until, within, peer_ids, family, asn, standing IS NOT FALSE,
+	    standing IS NOT FALSE);
 	before := hunt.standing(since, within, mine, peer_ids, family, standing);
 	mine := hunt.several_origins(since, until, within, peer_ids, family, mine, before);
 	IF mine = '{}' THEN
@@ -780,7 +789,7 @@ COMMENT ON FUNCTION hunt.feed_disagreement(timestamptz, timestamptz, cidr, bigin
 'Peers disagree about the origin: when the range ends, the last thing that some peers said of the prefix has another
 origin than what most of them said; a row per prefix and origin that is not the majority''s, peers = who has it.
 Withdrawn routes do not count, nor do peers that said nothing of it in the range, unless standing (as for hunt.moas).
-asn: only prefixes that it originated in the range.
+asn: only prefixes that it originated in the range, or had when it began (unless standing is false).
 evidence: sessions (that have it), majority (origin_asn, sessions).';
 
 -- --- merging ------------------------------------------------------------------------------------------
@@ -1642,6 +1651,9 @@ BEGIN
 		mine := (SELECT coalesce(array_agg(DISTINCT l.prefix), '{}')
 		    FROM hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true) l);
 		mine := mine || hunt.several_origins(since, until, within, peer_ids, family, NULL);
+		-- (what has no origin is no end, and hides one)
+		EXECUTE format('SELECT $1 || array_agg(DISTINCT e.prefix) FROM %s AND e.kind = %L AND e.origin_asn IS NULL',
+		    log, 'A') INTO mine USING mine;
 		mine := (SELECT coalesce(array_agg(DISTINCT p), '{}') FROM unnest(mine) p);
 	END IF;
 	IF mine = '{}' THEN
@@ -1762,7 +1774,7 @@ their last withdrawals.  A session that goes down withdraws nothing and does not
 it had, NULL if that is not known.  Sessions that had it are those that said anything of it in the range, and those that
 said nothing and had it when the range began (standing: by bgp.rib_at; NULL: so if within or asn is given) or have it
 now since before the range (otherwise, by bgp.rib: of a range long ago, those that lost it later are missing).
-asn: only prefixes that it originated in the range.
+asn: only prefixes that it originated in the range, or had when it began (unless standing is false).
 evidence: lost, of (sessions), last_announced.';
 
 CREATE OR REPLACE FUNCTION hunt.origin_outage(since timestamptz, until timestamptz, within cidr DEFAULT NULL,
@@ -1792,11 +1804,11 @@ BEGIN
 	quiet := ARRAY(SELECT g.prefix FROM unnest(lost.origin_asn, lost.prefix) g (origin_asn, prefix)
 	    WHERE g.origin_asn IS NULL);
 	IF quiet <> '{}' AND isfinite(since) THEN
-		SELECT array_agg(coalesce(g.origin_asn, r.origin_asn) ORDER BY g.n) INTO lost.origin_asn
-		FROM unnest(lost.origin_asn, lost.prefix) WITH ORDINALITY g (origin_asn, prefix, n)
-		LEFT JOIN (SELECT r.prefix, max(r.origin_asn) AS origin_asn
-		    FROM bgp.routes_at(since, quiet, hunt.full_peers(peer_ids)) r WHERE r.rd IS NULL GROUP BY r.prefix) r
-		    USING (prefix);
+		EXECUTE format('SELECT array_agg(coalesce(g.origin_asn, r.origin_asn) ORDER BY g.n)'
+		    ' FROM unnest($1, $2) WITH ORDINALITY g (origin_asn, prefix, n)'
+		    ' LEFT JOIN (SELECT s.prefix, max(s.origin_asn) AS origin_asn FROM (%s) s GROUP BY s.prefix) r USING (prefix)',
+		    hunt.standing(since, NULL, quiet, CASE WHEN asn IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END,
+			family, true)) INTO lost.origin_asn USING lost.origin_asn, lost.prefix;
 	END IF;
 	SELECT array_agg(g.origin_asn) AS origin_asn, array_agg(g.prefix) AS prefix, array_agg(g.first_ts) AS first_ts,
 	    array_agg(g.last_ts) AS last_ts, array_agg(g.peers) AS peers, array_agg(g.events) AS events
@@ -1856,7 +1868,7 @@ COMMENT ON FUNCTION hunt.origin_outage(timestamptz, timestamptz, cidr, bigint, i
 an origin are lost at half or more of the sessions that had them (hunt.visibility_loss); a row per origin (suspect),
 prefix is NULL.  Its prefixes are those that it announced in the range, those that are lost, and those that the peer
 with the most routes has now since before the range.  The origin of what was only withdrawn in the range is the one that
-three peers with the most routes had for it when the range began.
+three peers with the most routes had for it when the range began (asn: any peer).
 asn: the origin.  standing: as for hunt.visibility_loss, NULL being false.
 evidence: lost, of (prefixes), prefixes (the first 100 that are lost).';
 

@@ -347,6 +347,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	-- (a day that was summarized before there was this kind has none)
 	WHERE p.log_from IS NULL AND (SELECT bool_and(to_regclass(hunt.summary_leaf(what, d)) IS NOT NULL)
 	    FROM unnest(p.days) d)
+	  -- (of what is dropped, the rest of the log knows nothing)
+	  AND NOT EXISTS (SELECT FROM hunt.summary_day d WHERE d.day = ANY (p.days)
+	      AND NOT EXISTS (SELECT FROM bgp.partition l WHERE (l.day, l.peer_id) = (d.day, d.peer_id)))
 $$;
 COMMENT ON FUNCTION hunt.summarized(text, timestamptz, timestamptz, int[]) IS
     'for the hunts: the days of a range that is all in summaries, unless late updates changed them';

@@ -620,13 +620,33 @@ SELECT is((SELECT string_agg(suspect || ' ' || prefix || ' ' || peers::text, ', 
     '20 100.92.0.0/16 {3001,3002,3003}, 66 100.92.0.0/16 {3001,3004}', 'moas: of AS' || a || ', one of them quiet') FROM unnest('{20,66}'::bigint[]) a;
 SELECT is(count(*), 0::bigint, 'moas: not what it only had before') FROM hunt.moas('2021-03-02 09:00', '2021-03-02 10:00', asn => 20, standing => false);
 SELECT pg_temp.finds('origin_change', 9, '66 100.92.0.0/16 11:00 11:00 3001 1 {"from": [20]}', 'of AS' || a || ', one of them quiet', ', asn => ' || a, '2021-03-02') FROM unnest('{20,66}'::bigint[]) a;
-SELECT is((SELECT string_agg(suspect || ' ' || prefix, ', ' ORDER BY suspect) FROM hunt.feed_disagreement('2021-03-02 09:00', '2021-03-02 10:00', asn => a)), '66 100.92.0.0/16',
+SELECT is((SELECT string_agg(suspect || ' ' || prefix, ', ' ORDER BY suspect) FROM hunt.feed_disagreement('2021-03-02 09:00', '2021-03-02 10:00', asn => a) WHERE prefix = '100.92.0.0/16'), '66 100.92.0.0/16',
     'feed_disagreement: of AS' || a || ', one of them quiet') FROM unnest('{20,66}'::bigint[]) a;
 SELECT is((SELECT string_agg(suspect || ' ' || prefix, ', ' ORDER BY prefix) FROM hunt.visibility_loss('2021-03-02 09:00', '2021-03-02 10:00', asn => 70)), '70 100.93.1.0/24, 70 100.93.2.0/24, 70 100.93.3.0/24',
     'visibility_loss: of an AS that was only withdrawn');
 SELECT is((SELECT string_agg(suspect || ' ' || (evidence->>'lost') || '/' || (evidence->>'of'), ', ') FROM hunt.origin_outage('2021-03-02 09:00', '2021-03-02 10:00', asn => a, standing => st) WHERE suspect = 70), '70 3/3',
     format('origin_outage: of an AS that was only withdrawn, asn %s, standing %s', a, st)) FROM unnest('{NULL,70}'::bigint[]) a, unnest('{NULL,true,false}'::boolean[]) st;
 SELECT is(count(*), 0::bigint, 'origin_outage: half of the prefixes is not enough') FROM hunt.origin_outage('2021-03-02 09:00', '2021-03-02 10:00', within => '100.93.0.0/22', min_prefixes => 4);
+-- what it had had before and no more, or had in another family, is not its own
+SELECT pg_temp.put(at, n, prefix::cidr, path, extra::jsonb) FROM (VALUES ('21:30', 1, '100.96.0.0/16', '3001 20', '{}'), ('21:31', 1, '100.96.0.0/16', NULL, '{}'),
+    ('21:32', 2, '100.97.0.0/16', '3002 20', '{"family": "ipv4 multicast"}'), ('21:32', 2, '100.98.0.0/16', '3002 20', '{"family": "ipv4 mpls-vpn", "rd": "1:1"}')) v (at, n, prefix, path, extra) \g /dev/null
+SELECT pg_temp.put('09:30', n, format('100.%s.0.0/16', i)::cidr, format('300%s %s', n, 80 + n), '{"day": "2021-03-02"}') FROM generate_series(1, 2) n, generate_series(96, 98) i \g /dev/null
+SELECT pg_temp.put('09:31', 2, format('100.%s.0.0/16', i)::cidr, NULL, '{"day": "2021-03-02"}') FROM generate_series(96, 98) i \g /dev/null
+SELECT is(count(*), 0::bigint, 'moas: of an AS: not what it had once, or in another family') FROM hunt.moas('2021-03-02 09:00', '2021-03-02 10:00', asn => 20) WHERE prefix <> '100.92.0.0/16';
+SELECT is(count(*), 0::bigint, 'visibility_loss: of an AS: not what it had once, or in another family') FROM hunt.visibility_loss('2021-03-02 09:00', '2021-03-02 10:00', asn => 20);
+SELECT pg_temp.put('21:33', n, format('100.93.%s.0/24', i)::cidr, format('300%s 99', n), '{"family": "ipv4 multicast"}') FROM generate_series(1, 3) n, generate_series(1, 3) i \g /dev/null
+SELECT is((SELECT string_agg(suspect::text, ',') FROM hunt.origin_outage('2021-03-02 09:00', '2021-03-02 10:00') WHERE suspect <> 82), '70', 'origin_outage: the origin in this family');
+-- within, also if nobody says anything in the range
+SELECT is((SELECT string_agg(suspect::text, ',' ORDER BY suspect) FROM hunt.moas('2021-03-02 11:00', '2021-03-02 12:00', within => '100.92.0.0/16', asn => a)), '20,66', 'moas: within and of AS' || a || ', all of it quiet') FROM unnest('{20,66}'::bigint[]) a;
+-- the first moment of the range belongs to it, and not to what was before
+SELECT pg_temp.put('00:00', 1, '100.92.128.0/17', '3001 67', '{"day": "2021-03-02"}') \g /dev/null
+SELECT is((SELECT string_agg(suspect::text || (evidence->>'from'), ',') FROM hunt.origin_change(since, '2021-03-02 00:10', within => '100.92.128.0/17')), '67[20]', 'origin_change: at the very beginning of the range')
+FROM unnest('{2021-03-02,2021-03-01 23:59:59.999999}'::timestamptz[]) since;
+SELECT count(bgp.rib_base_leaf('2021-03-02')), count(bgp.rib_base_write(peer_id, '2021-03-02')) FROM id \g /dev/null
+SELECT is((SELECT string_agg(suspect::text || (evidence->>'from'), ',') FROM hunt.origin_change('2021-03-02', '2021-03-02 00:10', within => '100.92.128.0/17')), '67[20]', 'origin_change: at the very beginning of a day that has a base state');
+SELECT is(bgp.rib_base_find(peer_id, t), d::date, 'the base state of a day is what there was before it') FROM id, (VALUES ('2021-03-01 23:59:59.999998'::timestamptz, NULL), ('2021-03-01 23:59:59.999999', '2021-03-02'), ('2021-03-02', '2021-03-02')) v (t, d) WHERE n = 1;
+SELECT is(count(*), 0::bigint, 'origin_change: of all time') FROM hunt.origin_change('-infinity', 'infinity', within => '100.93.0.0/16');
+SELECT lives_ok($$SELECT * FROM hunt.origin_change('-infinity', 'infinity')$$, 'origin_change: of all time, and everything');
 ROLLBACK TO quiet;
 -- each AS that comes again on a path
 SAVEPOINT loops;
@@ -642,6 +662,8 @@ SELECT is((SELECT count(*) FROM hunt.short_lived('2021-03-02 10:00', '2021-03-02
 SELECT pg_temp.put('10:30', 2, '100.94.1.0/24', NULL, '{"day": "2021-03-02"}') \g /dev/null
 SELECT is((SELECT string_agg(suspect || ' ' || (evidence->>'longest'), ',') FROM hunt.short_lived('2021-03-02 10:00', '2021-03-02 11:00', asn => a) WHERE prefix = '100.94.1.0/24'), '20 00:10:00', 'short_lived: until it was withdrawn; asn ' || coalesce(a::text, '-')) FROM unnest('{NULL,20}'::bigint[]) a;
 SELECT is((SELECT string_agg(suspect::text, ',') FROM hunt.short_lived('2021-03-02 10:22', '2021-03-02 11:00', within => '100.94.1.0/24')), NULL, 'short_lived: announced before the range only');
+SELECT pg_temp.put('10:40', 2, '100.94.2.0/24', '3002 20', '{"day": "2021-03-02"}'), pg_temp.put('10:45', 2, '100.94.2.0/24', NULL, '{"day": "2021-03-02"}'), pg_temp.put('10:50', 2, '100.94.2.0/24', '3002 {20,21}', '{"day": "2021-03-02"}') \g /dev/null
+SELECT is((SELECT string_agg(suspect || ' ' || (evidence->>'longest'), ',') FROM hunt.short_lived('2021-03-02 10:00', '2021-03-02 11:00', asn => a) WHERE prefix = '100.94.2.0/24'), '20 00:05:00', 'short_lived: then came one without an origin; asn ' || coalesce(a::text, '-')) FROM unnest('{NULL,20}'::bigint[]) a;
 ROLLBACK TO loops;
 -- whole days by the indexes of leafs alone, and by reading all of them: the same is found
 CREATE FUNCTION pg_temp.whole(hunt text, since timestamptz, part int, until timestamptz DEFAULT '2021-03-03', more text DEFAULT '') RETURNS text LANGUAGE plpgsql SET client_min_messages = error AS $$
