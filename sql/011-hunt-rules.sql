@@ -1226,9 +1226,13 @@ BEGIN
 END
 $$;
 
+-- what earlier versions had
+DROP FUNCTION IF EXISTS hunt.store(hunt.rule_case, bigint, int), hunt.judge_open(int, numeric);
+
 -- hunt.store: keeps a case, in the place of the finding with this id or as a new one; true if
--- something changed that people see.
-CREATE OR REPLACE FUNCTION hunt.store(c hunt.rule_case, id bigint, version int) RETURNS boolean
+-- something changed that people see.  said: the finding of which the operator's word holds, if not of that one.
+CREATE OR REPLACE FUNCTION hunt.store(c hunt.rule_case, id bigint, version int, said hunt.finding_row DEFAULT NULL)
+RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	f	hunt.finding_row := c.finding;
@@ -1239,16 +1243,17 @@ BEGIN
 	IF id IS NOT NULL THEN
 		SELECT * INTO old FROM hunt.finding_row r WHERE r.finding_id = id;
 		was := old.state <> 'candidate';
+		said := coalesce(said, old);
 		f.finding_id := id;
 		f.acknowledged := old.acknowledged;
 		f.note := old.note;
 		f.sighted_at := old.sighted_at;
 		-- what was said of it holds as long as nothing newer shows it; what the operator said, always
-		IF old.state = 'ignored' AND NOT old.auto_ignored AND f.state <> 'candidate' THEN
+		IF said.state = 'ignored' AND NOT said.auto_ignored THEN
 			f.state := 'ignored';
 			f.auto_ignored := false;
 		ELSIF f.ended_at IS NULL AND old.ended_at IS NULL AND f.last_seen = old.last_seen AND was
-		    AND f.state <> 'candidate' THEN
+		    AND f.state <> 'candidate' AND (old.state <> 'ignored' OR old.auto_ignored) THEN
 			f.state := old.state;
 			f.auto_ignored := old.auto_ignored;
 		END IF;
@@ -1391,21 +1396,28 @@ DECLARE
 	closed	hunt.finding_row[] := hunt.closed_cases($2);
 	made	hunt.rule_case[] := ARRAY(SELECT c FROM hunt.follow($2, $4, closed, '{}', $5) c);
 	old	hunt.finding_row;
+	last	hunt.finding_row;
 	pair	record;
 	n	int := 0;
 BEGIN
 	-- Each finding is now the case that has its last update; where late events made one of several, the first of
 	-- them keeps its number and all that the operator said; where they made several of one, the last keeps it.
+	-- Those before one that an operator or new rules have closed were not looked at; those that ended under other
+	-- rules are what they were.  What is open comes last: there is one at a time.
 	FOR pair IN
-		WITH made AS (SELECT u.i, ROW(u.finding, u.peers)::hunt.rule_case AS c, (u.finding).type, (u.finding).hijacker_asn,
-			(u.finding).first_seen, (u.finding).last_seen
+		WITH made AS (SELECT u.i, ROW(u.finding, u.peers)::hunt.rule_case AS c, (u.finding).type,
+			(u.finding).hijacker_asn, (u.finding).first_seen, (u.finding).last_seen,
+			(u.finding).ended_at IS NULL AS open
 		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i)),
 		old AS (SELECT r.*, (SELECT m.i FROM made m
 			WHERE m.type = r.type AND m.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn
-			ORDER BY r.last_seen BETWEEN m.first_seen AND m.last_seen DESC, m.first_seen <= r.last_seen DESC,
-			    abs(extract(epoch FROM r.last_seen - m.first_seen)) LIMIT 1) AS i
+			ORDER BY r.last_seen BETWEEN m.first_seen AND m.last_seen DESC, m.open = (r.ended_at IS NULL) DESC,
+			    m.first_seen <= r.last_seen DESC, abs(extract(epoch FROM r.last_seen - m.first_seen)),
+			    m.i DESC LIMIT 1) AS i
 		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
-		    AND r.state NOT IN ('resolved', 'outdated'))
+		    AND r.state NOT IN ('resolved', 'outdated')
+		    AND NOT EXISTS (SELECT FROM unnest(closed) k WHERE k.type = r.type
+			AND k.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn AND k.last_event >= r.last_event))
 		SELECT m.i, m.c, o.ids, o.last, o.notes, o.acknowledged
 		FROM made m FULL JOIN (SELECT o.i, array_agg(o.finding_id
 			ORDER BY o.state = 'candidate', o.first_seen, o.finding_id) AS ids,
@@ -1413,22 +1425,32 @@ BEGIN
 			AS last,
 			string_agg(o.note, E'\n' ORDER BY o.first_seen, o.finding_id) AS notes,
 			bool_or(o.acknowledged) AS acknowledged
-		    FROM old o GROUP BY o.i) o ON o.i = m.i
-		ORDER BY m.first_seen
+		    FROM old o WHERE o.i IS NOT NULL OR o.ended_at IS NULL OR o.config_version = $1
+		    GROUP BY o.i) o ON o.i = m.i
+		ORDER BY m.i IS NOT NULL, m.open, m.first_seen, m.i
 	LOOP
+		last := NULL;
 		IF cardinality(pair.ids) > 1 THEN
-			UPDATE hunt.finding_row r SET note = pair.notes, acknowledged = pair.acknowledged
-			    WHERE r.finding_id = pair.ids[1];
-			-- (of no interest is what the operator ignored last)
-			UPDATE hunt.finding_row r SET state = l.state, auto_ignored = l.auto_ignored,
-			    acknowledged = l.acknowledged
-			FROM hunt.finding_row l WHERE r.finding_id = pair.ids[1] AND l.finding_id = pair.last
-			    AND (l.state = 'ignored' AND NOT l.auto_ignored OR r.state = 'ignored' AND NOT r.auto_ignored);
+			SELECT r.* INTO last FROM hunt.finding_row r WHERE r.finding_id = pair.last;
+			UPDATE hunt.finding_row r SET note = pair.notes,
+			    acknowledged = pair.acknowledged AND (last.state <> 'ignored' OR last.auto_ignored)
+			WHERE r.finding_id = pair.ids[1];
 		END IF;
 		FOR old IN SELECT r.* FROM hunt.finding_row r
 		    WHERE r.finding_id = ANY (CASE WHEN pair.i IS NULL THEN pair.ids ELSE pair.ids[2:] END)
 		    ORDER BY r.finding_id
 		LOOP
+			IF pair.i IS NULL AND old.note IS NOT NULL THEN	-- the operator's word stays
+				CONTINUE WHEN old.ended_at IS NOT NULL;
+				UPDATE hunt.finding_row r SET state = CASE r.state WHEN 'candidate' THEN r.state
+				    ELSE 'outdated' END, auto_ignored = false, ended_at = now(), config_version = $1
+				WHERE r.finding_id = old.finding_id RETURNING * INTO old;
+				IF old.state <> 'candidate' THEN
+					PERFORM hunt.finding_changed(old, 'outdated');
+					n := n + 1;
+				END IF;
+				CONTINUE;
+			END IF;
 			DELETE FROM hunt.finding_peer p WHERE p.finding_id = old.finding_id;
 			DELETE FROM hunt.finding_row r WHERE r.finding_id = old.finding_id;
 			IF old.state <> 'candidate' THEN
@@ -1437,11 +1459,36 @@ BEGIN
 			END IF;
 		END LOOP;
 		IF pair.i IS NOT NULL THEN
-			n := n + hunt.store(pair.c, pair.ids[1], $1)::int;
+			n := n + hunt.store(pair.c, pair.ids[1], $1, last)::int;
 		END IF;
 	END LOOP;
 	RETURN n;
 END
+$$;
+
+-- hunt.open_since: the last time, not after this one, when no finding of a prefix was open
+CREATE OR REPLACE FUNCTION hunt.open_since(prefix cidr, since timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	before	timestamptz;
+BEGIN
+	LOOP
+		before := (SELECT min(r.first_seen) FROM hunt.finding_row r WHERE r.prefix = $1
+		    AND r.state NOT IN ('resolved', 'outdated') AND (r.ended_at IS NULL OR r.last_event >= since));
+		EXIT WHEN before IS NULL OR before >= since;
+		since := before;
+	END LOOP;
+	RETURN since;
+END
+$$;
+
+-- hunt.log_tells: whether the events of a prefix since that time have what the first of its findings began with: a log
+-- whose beginning has been dropped tells less than the findings do
+CREATE OR REPLACE FUNCTION hunt.log_tells(prefix cidr, since timestamptz, events hunt.rule_event[]) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+	SELECT NOT EXISTS (SELECT FROM hunt.finding_row r WHERE r.prefix = $1 AND r.first_seen = since
+	    AND r.state NOT IN ('resolved', 'outdated'))
+	    OR EXISTS (SELECT FROM unnest(events) e WHERE e.ts = since AND e.kind = 'A')
 $$;
 
 -- hunt.scan: judges what was committed since the last scan.
@@ -1469,11 +1516,9 @@ DECLARE
 	latest		timestamptz;
 	open		boolean;
 	since		timestamptz;
-	before		timestamptz;
 	anew		cidr[];
 	anew_since	timestamptz[];
 	anew_from	timestamptz[];
-	anew_known	boolean[];
 	n		int := 0;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('hunt.scan', 0)) THEN
@@ -1496,7 +1541,6 @@ BEGIN
 		anew := '{}';
 		anew_since := '{}';
 		anew_from := '{}';
-		anew_known := '{}';
 		FOR b IN
 			SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq,
 			    array_agg(w.to_seq) AS to_seq,
@@ -1555,28 +1599,16 @@ BEGIN
 				n := n + hunt.follow_on(cfg.version, g.prefix, g.events, cfg.percent);
 				CONTINUE;
 			END IF;
-			since := g.from_ts;
-			LOOP
-				before := (SELECT min(r.first_seen) FROM hunt.finding_row r WHERE r.prefix = g.prefix
-				    AND r.state NOT IN ('resolved', 'outdated')
-				    AND (r.ended_at IS NULL OR r.last_event >= since));
-				EXIT WHEN before IS NULL OR before >= since;
-				since := before;
-			END LOOP;
+			since := hunt.open_since(g.prefix, g.from_ts);
 			anew := anew || g.prefix;
 			anew_since := anew_since || since;
 			anew_from := anew_from || g.from_ts;
-			anew_known := anew_known || coalesce(before = since, false);
 		END LOOP;
 		IF cardinality(anew) > 0 THEN
 			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
-			    JOIN unnest(anew, anew_since, anew_from, anew_known) w (prefix, since, from_ts, known)
-			    USING (prefix)
+			    JOIN unnest(anew, anew_since, anew_from) w (prefix, since, from_ts) USING (prefix)
 			LOOP
-				IF g.known
-				    AND NOT EXISTS (SELECT FROM unnest(g.events) e WHERE e.ts = g.since
-				    AND e.kind = 'A') THEN
-					-- a log whose beginning has been dropped tells less than the findings do
+				IF NOT hunt.log_tells(g.prefix, g.since, g.events) THEN
 					n := n + hunt.follow_on(cfg.version, g.prefix,
 					    ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts),
 					    cfg.percent);
@@ -1591,7 +1623,8 @@ BEGIN
 		state.high_ts := high;
 	END LOOP;
 	n := n + hunt.settle(cfg.version, cfg.dormant_after, high);
-	DELETE FROM hunt.finding_row r WHERE r.state = 'candidate' AND r.ended_at < high - interval '1 day';
+	DELETE FROM hunt.finding_row r WHERE r.state = 'candidate' AND r.ended_at < high - interval '1 day'
+	    AND r.note IS NULL;
 	UPDATE hunt.scan_state s SET high_ts = high, last_scan = clock_timestamp(),
 	    last_duration = clock_timestamp() - began, batches = s.batches + done, findings = s.findings + n;
 	RETURN n;
@@ -1702,90 +1735,92 @@ other rules need a transaction that may write)';
 -- --- loading rules ---------------------------------------------------------------------------
 
 -- hunt.judge_open: judges the open findings by the routes that show them, and the routes that
--- peers hold now.
-CREATE OR REPLACE FUNCTION hunt.judge_open(version int, percent numeric) RETURNS void
+-- peers hold now.  percent_was: the share of peers that must lose one, under the rules before.
+CREATE OR REPLACE FUNCTION hunt.judge_open(version int, percent numeric, percent_was numeric) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	f	hunt.finding_row;
+	was	hunt.finding_row;
 	s	record;
 	g	record;
 	v	hunt.rule_verdict;
 	routes	hunt.rule_event[] := '{}';
 	mine	hunt.rule_event[];
-	enough	bigint;		-- peers that must lose it for it to be over
-	change	text;
+	again	cidr[] := '{}';		-- to be followed anew
+	again_since	timestamptz[];
 BEGIN
 	FOR f IN SELECT r.* FROM hunt.finding_row r WHERE r.ended_at IS NULL ORDER BY r.finding_id LOOP
+		was := f;
 		mine := ARRAY(SELECT ROW(p.last_seen, p.peer_id, 0, 'S', f.prefix, p.path_id, p.path, p.as_path, NULL,
 		    p.communities, q.collector, q.peer_address, q.peer_asn, NULL,
 		    ARRAY(SELECT j FROM hunt.judge($1, f.prefix, p.path, p.as_path, p.communities,
 		    q.peer_asn) j))::hunt.rule_event
 		    FROM hunt.finding_peer p JOIN bgp.peer q USING (peer_id) WHERE p.finding_id = f.finding_id
 		    AND p.ended_at IS NULL);
-		routes := routes || mine;
 		SELECT count(*) FILTER (WHERE x.shows) AS here, count(*) AS had,
 		    (SELECT count(DISTINCT p.peer_id) FROM hunt.finding_peer p
 		    WHERE p.finding_id = f.finding_id) AS seen
 		INTO s FROM (SELECT m.peer_id, bool_or(EXISTS (SELECT FROM unnest(m.verdicts) w
 			WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn)) AS shows
 		    FROM unnest(mine) m GROUP BY m.peer_id) x;
-		enough := greatest(1, round(s.seen * $2 / 100));
-		-- by the share that holds now, it was over when as many peers had lost it
-		IF f.state <> 'candidate' AND s.seen - s.had >= enough THEN
-			f.ended_at := (SELECT l.lost FROM (SELECT max(p.ended_at) AS lost FROM hunt.finding_peer p
-			    WHERE p.finding_id = f.finding_id GROUP BY p.peer_id
-			    HAVING bool_and(p.ended_at IS NOT NULL)) l ORDER BY l.lost LIMIT 1 OFFSET enough - 1);
-			f.state := CASE WHEN f.state = 'ignored' AND NOT f.auto_ignored THEN f.state ELSE 'withdrawn' END;
-			f.auto_ignored := false;
-			UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at)
-			    = ROW ($1, f.state, f.auto_ignored, f.ended_at) WHERE r.finding_id = f.finding_id;
-			f.config_version := $1;
-			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'ignored' THEN 'ended' ELSE f.state END);
-			CONTINUE;
-		END IF;
 		UPDATE hunt.finding_peer p SET ended_at = now(), ended_by = 'rules'
 		FROM unnest(mine) m
 		WHERE p.finding_id = f.finding_id AND p.peer_id = m.peer_id AND p.path_id = m.path_id
 		  AND NOT EXISTS (SELECT FROM unnest(m.verdicts) w WHERE w.type = f.type
 		      AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn);
+		IF FOUND THEN
+			routes := routes || mine;
+			SELECT a.withdrawn INTO f.peers_withdrawn FROM hunt.case_asns(ARRAY(SELECT p
+			    FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
+		END IF;
 		f.config_version := $1;
-		SELECT a.withdrawn INTO f.peers_withdrawn
-		    FROM hunt.case_asns(ARRAY(SELECT p FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
 		SELECT w.* INTO v FROM unnest(mine) m, unnest(m.verdicts) w
 		WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn
 		ORDER BY w.annotation_rank, m.ts LIMIT 1;
-		change := 'rules';
-		IF s.here = 0 OR s.seen - s.here >= enough OR f.state <> 'candidate' AND s.seen < v.min_peers THEN
-			IF f.state = 'candidate' THEN
+		-- not shown any more, by the rules, at so many peers; or never shown at enough
+		IF s.here = 0 OR s.here < s.had AND s.seen - s.here >= greatest(1, round(s.seen * $2 / 100))
+		    OR f.state <> 'candidate' AND s.seen < v.min_peers THEN
+			IF f.state = 'candidate' AND f.note IS NULL THEN
 				DELETE FROM hunt.finding_row r WHERE r.finding_id = f.finding_id;
 				DELETE FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id;
 				CONTINUE;
 			END IF;
-			f.state := 'outdated';
+			f.state := CASE f.state WHEN 'candidate' THEN f.state ELSE 'outdated' END;
 			f.auto_ignored := false;
 			f.ended_at := now();
-			change := f.state;
+			IF s.here = s.had THEN
+				routes := routes || mine;
+			END IF;
 		ELSE
+			-- how many peers it takes to begin or to end has changed: what that makes of it, the log tells
+			IF $2 <> $3 OR v.min_peers <> f.min_peers THEN
+				again := again || f.prefix;
+			END IF;
 			f.configured_prefix := v.configured_prefix;
 			f.min_peers := v.min_peers;
 			f.annotation_rank := v.annotation_rank;
 			f.community_annotation := v.annotation;
-			-- enough peers show it now that fewer are enough
-			IF f.state = 'candidate' AND s.here >= v.min_peers THEN
-				f.state := 'ongoing';
-				f.detected_at := clock_timestamp();
-				change := 'opened';
-			END IF;
 		END IF;
 		UPDATE hunt.finding_row r SET (config_version, state, auto_ignored, ended_at, peers_withdrawn,
-		    configured_prefix, min_peers, annotation_rank, community_annotation, detected_at)
+		    configured_prefix, min_peers, annotation_rank, community_annotation)
 		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn,
-		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation, f.detected_at)
+		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
 		WHERE r.finding_id = f.finding_id;
-		IF f.state <> 'candidate' THEN
-			PERFORM hunt.finding_changed(f, change);
+		IF f.state <> 'candidate' AND (f.state, f.peers_withdrawn, f.configured_prefix, f.community_annotation)
+		    IS DISTINCT FROM (was.state, was.peers_withdrawn, was.configured_prefix, was.community_annotation) THEN
+			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
 		END IF;
+	END LOOP;
+	-- (a log that has lost the beginning leaves them as they are)
+	SELECT array_agg(x.prefix), array_agg(hunt.open_since(x.prefix, x.since)) INTO again, again_since
+	FROM (SELECT r.prefix, min(r.first_seen) AS since FROM hunt.finding_row r
+	    WHERE r.prefix = ANY (again) AND r.ended_at IS NULL GROUP BY r.prefix) x;
+	FOR g IN SELECT a.*, e.events FROM hunt.events_of($1, again, again_since, 'infinity') e
+	    JOIN unnest(again, again_since) a (prefix, since) USING (prefix) WHERE again IS NOT NULL
+	LOOP
+		CONTINUE WHEN NOT hunt.log_tells(g.prefix, g.since, g.events);
+		PERFORM hunt.follow_anew($1, g.prefix, g.since, g.events, $2);
 	END LOOP;
 	routes := routes || ARRAY(SELECT r FROM hunt.rib_suspects($1) r);
 	FOR g IN
@@ -1866,6 +1901,8 @@ SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	v	int;
 	fresh	boolean;
+	percent_was	numeric := (SELECT s.percent FROM hunt.config c, hunt.setting(c.config) s
+	    ORDER BY c.version DESC LIMIT 1);
 BEGIN
 	PERFORM hunt.config_refuse(config);
 	PERFORM hunt.lock();
@@ -1891,7 +1928,7 @@ BEGIN
 		    clock_timestamp() + interval '10 seconds'
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';
 	END IF;
-	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s));
+	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s), percent_was);
 	-- a scan that began before and does not see us (REPEATABLE READ) fails, and is run again
 	UPDATE hunt.scan_state s SET findings = s.findings;
 	RETURN v;
@@ -2032,7 +2069,7 @@ COMMENT ON FUNCTION hunt.quiet_state(int, hunt.finding_row, interval, interval) 
 COMMENT ON FUNCTION hunt.case_asns(hunt.finding_peer[]) IS 'ASNs of peers: all, and those that no longer show it';
 COMMENT ON FUNCTION hunt.finding_changed(hunt.finding_row, text) IS
     'notes a change of a finding and sends NOTIFY exabgp_pg_finding';
-COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int) IS
+COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int, hunt.finding_row) IS
     'keeps a finding; true if something changed that people see';
 COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz) IS
     'makes quiet findings dormant, or ignored as autoignore says';
@@ -2041,7 +2078,7 @@ COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS
     'later events of a prefix change its findings';
 COMMENT ON FUNCTION hunt.follow_anew(int, cidr, timestamptz, hunt.rule_event[], numeric) IS
     'the findings of a prefix since a time, anew from all its events';
-COMMENT ON FUNCTION hunt.judge_open(int, numeric) IS
+COMMENT ON FUNCTION hunt.judge_open(int, numeric, numeric) IS
     'judges open findings and the routes that are there under new rules';
 COMMENT ON FUNCTION hunt.prefix_ranges(int) IS 'index ranges of the configured prefixes';
 COMMENT ON FUNCTION hunt.plain_clause(int) IS 'SQL that tells routes which are plainly legitimate';

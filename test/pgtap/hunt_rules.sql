@@ -576,7 +576,7 @@ SELECT results_eq($$SELECT backlog_batches, backlog_age, scanned_to FROM hunt.st
 SELECT is(has_function_privilege(r, f::regprocedure, 'EXECUTE'), r = owner, format('%s: %s', r, f))
 FROM (VALUES ('hunt.scan()', 'exabgp_pg_writer'), ('hunt.scan_follow()', 'exabgp_pg_writer'), ('hunt.replay(timestamptz,timestamptz,jsonb)', 'exabgp_pg_reader'),
     ('hunt.config_check(jsonb)', 'exabgp_pg_reader'), ('hunt.config_load(jsonb)', ''), ('hunt.resolve(bigint)', ''), ('hunt.ignore(bigint)', ''),
-    ('hunt.acknowledge(bigint)', ''), ('hunt.annotate(bigint,text)', ''), ('hunt.store(hunt.rule_case,bigint,int)', ''), ('hunt.lock()', '')) AS t (f, owner),
+    ('hunt.acknowledge(bigint)', ''), ('hunt.annotate(bigint,text)', ''), ('hunt.store(hunt.rule_case,bigint,int,hunt.finding_row)', ''), ('hunt.lock()', '')) AS t (f, owner),
     unnest('{exabgp_pg_writer,exabgp_pg_reader}'::text[]) r;
 SET ROLE exabgp_pg_reader;
 SELECT count(*) AS c FROM hunt.config_check('{}') \gset
@@ -629,7 +629,7 @@ SELECT pg_temp.say(9300, 5, '10.22.0.0/16', '9 666') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.22.0.0/16'), 'E|0|-|- 666 ongoing 9300-9300 5/4', 'all must lose it');
 SELECT hunt.config_load('{"rules": [{"prefixes": ["10.22.0.0/16"], "origin_asns": [64500]}], "withdrawn_threshold_percent": 60}') \g /dev/null
-SELECT is(pg_temp.found('10.22.0.0/16'), 'E|0|-|- 666 withdrawn 9300-9300-9303 5/4', 'three of five are enough: it was over with the third');
+SELECT is(pg_temp.found('10.22.0.0/16'), 'E|0|-|- 666 withdrawn 9300-9300-9303 5/3', 'three of five are enough: it was over with the third');
 SELECT is(hunt.scan(), 0, 'and is not found again');
 
 -- numbers that JSON may write in several ways
@@ -663,6 +663,129 @@ SELECT hunt.config_load('{"rules": [{"prefixes": ["10.25.0.0/16"], "origin_asns"
 SELECT is(count(*), 1::bigint, 'what bgp.rib does not show yet waits for the next scan, once') FROM bgp.batch_pending WHERE consumer = 'hunt';
 SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.25.0.0/16'), 'E|0|-|- 666 ongoing 9600-9600 1/0', 'which finds it');
+
+-- --- what becomes of a finding does not depend on when it is looked at ---------------------------------------------------
+
+-- (peers of whom nothing was said before)
+SELECT count(bgp.ensure_partition(pg_temp.peer(20 + n), '2026-01-01')) FROM generate_series(1, 7) n \g /dev/null
+CREATE FUNCTION pg_temp.tell(seconds numeric, peer int, prefix cidr, what text) RETURNS void LANGUAGE sql AS 'SELECT pg_temp.say($1, 20 + $2, $3, $4)';
+-- now_is: what scanning has made of a prefix, and that a replay of all gives the same as to times and peers
+CREATE FUNCTION pg_temp.replayed(p cidr) RETURNS text LANGUAGE sql AS $$
+	SELECT coalesce(string_agg(concat_ws(' ', type, hijacker_asn, CASE WHEN ended_at IS NULL THEN 'open' ELSE 'over' END, extract(epoch FROM first_seen - pg_temp.at(0))::int || '-'
+	    || extract(epoch FROM last_seen - pg_temp.at(0))::int || coalesce('-' || extract(epoch FROM ended_at - pg_temp.at(0))::int, ''), array_length(peers_seen, 1) || '/' || coalesce(array_length(peers_withdrawn, 1), 0)),
+	    '; ' ORDER BY first_seen, last_seen, type, hijacker_asn), 'none') FROM hunt.replay(pg_temp.at(0), pg_temp.at(90000)) WHERE prefix = p
+$$;
+CREATE FUNCTION pg_temp.now_is(p cidr, wanted text, why text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM hunt.scan();
+	RETURN NEXT is(pg_temp.found(p), wanted, why);
+	RETURN NEXT is(pg_temp.replayed(p), regexp_replace(regexp_replace(wanted, '\m(ongoing|dormant)\M', 'open', 'g'), '\m(withdrawn|ignored)\M', 'over', 'g'), why || ': and by replay');
+END
+$$;
+CREATE FUNCTION pg_temp.rules(p cidr, min_peers int DEFAULT 1, percent int DEFAULT 80, origins text DEFAULT '64500') RETURNS int LANGUAGE sql AS $$
+	SELECT hunt.config_load(format('{"rules": [{"prefixes": ["%s"], "origin_asns": [%s], "min_peers": %s}], "withdrawn_threshold_percent": %s}', p, origins, min_peers, percent)::jsonb)
+$$;
+-- everything at one microsecond: which case is which is not known by its time alone
+SELECT pg_temp.rules('10.30.0.0/16') \g /dev/null
+SELECT pg_temp.tell((ARRAY[12, 10, 11, 9, 8, 7, 6])[i], i, '10.30.0.0/16', '9 ' || 600 + i) FROM generate_series(1, 7) i \g /dev/null
+SELECT is(hunt.scan(), 7, 'seven hijackers of a prefix');
+SELECT pg_temp.tell((ARRAY[12, 10])[i], i, '10.30.0.0/16', 'w'), pg_temp.tell((ARRAY[12, 10])[i], i, '10.30.0.0/16', '9 ' || 600 + i) FROM generate_series(1, 2) i \g /dev/null
+SELECT is(hunt.scan(), 2, 'two come and go and come at one time');
+SELECT is(count(*) FILTER (WHERE ended_at IS NULL) || ' ' || count(*), '7 9', 'each is open once') FROM hunt.finding WHERE prefix = '10.30.0.0/16';
+SELECT pg_temp.rules('10.31.0.0/16') \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.31.0.0/16', what) FROM (VALUES (1, '9 666'), (2, 'w'), (3, '9 666')) v (n, what) ORDER BY n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.annotate(finding_id, 'ticket'), hunt.ignore(finding_id) FROM hunt.finding WHERE prefix = '10.31.0.0/16' AND ended_at IS NULL \g /dev/null
+SELECT pg_temp.tell(n, 2, '10.31.0.0/16', '9 64500') FROM generate_series(9, 10) n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is((SELECT string_agg(concat_ws(' ', state, note), ', ' ORDER BY ended_at) FROM hunt.finding WHERE prefix = '10.31.0.0/16'), 'withdrawn, ignored ticket', 'what is open stays ignored, whatever comes late');
+
+-- what an operator or new rules have closed does not take what was before along
+SELECT pg_temp.rules('10.32.0.0/16') \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.32.0.0/16', '9 666'), pg_temp.tell(20, 1, '10.32.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.tell(30, 1, '10.32.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.resolve(pg_temp.id('10.32.0.0/16')) \g /dev/null
+SELECT pg_temp.tell(15, 2, '10.32.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.32.0.0/16'), '^E\|0\|-\|- 666 withdrawn 10-10-20 1/1; E\|0\|-\|- 666 resolved 30-30-', 'a finding before one that is resolved stays');
+SELECT pg_temp.rules('10.33.0.0/16') \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.33.0.0/16', '9 666'), pg_temp.tell(20, 1, '10.33.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.rules('10.33.0.0/16', origins => '64500, 666') \g /dev/null
+SELECT pg_temp.tell(15, 2, '10.33.0.0/16', '9 64500') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.33.0.0/16'), 'E|0|-|- 666 withdrawn 10-10-20 1/1', 'what ended under other rules is what it was');
+
+-- rules that are loaded again change nothing and tell nobody; others give what a replay gives
+SELECT pg_temp.rules('10.34.0.0/16', 3, 30) \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.34.0.0/16', '9 666'), pg_temp.tell(11, 2, '10.34.0.0/16', '9 666'), pg_temp.tell(12, 1, '10.34.0.0/16', 'w'), pg_temp.tell(13, 3, '10.34.0.0/16', '9 666'),
+    pg_temp.tell(14, 4, '10.34.0.0/16', '9 666') \g /dev/null
+SELECT pg_temp.now_is('10.34.0.0/16', 'E|0|-|- 666 ongoing 10-14 4/1', 'one of three had lost it before it was one');
+SELECT count(*) AS told FROM hunt.finding_change \gset
+SELECT pg_temp.rules('10.34.0.0/16', 3, 30) \g /dev/null
+SELECT pg_temp.now_is('10.34.0.0/16', 'E|0|-|- 666 ongoing 10-14 4/1', 'the same rules again');
+SELECT is((SELECT count(*) FROM hunt.finding_change), :told::bigint, 'tell nobody');
+SELECT pg_temp.rules('10.34.0.0/16', 4, 30) \g /dev/null
+SELECT pg_temp.now_is('10.34.0.0/16', 'none', 'there never were four at a time');
+SELECT is((SELECT change FROM hunt.finding_change ORDER BY change_id DESC LIMIT 1), 'retracted', 'which is told');
+SELECT pg_temp.rules('10.34.0.0/16', 2, 30) \g /dev/null
+SELECT pg_temp.now_is('10.34.0.0/16', 'E|0|-|- 666 withdrawn 10-11-12 2/1; E|0|-|- 666 ongoing 13-14 2/0', 'two at a time there were twice');
+SELECT pg_temp.rules('10.35.0.0/16', 1, 100) \g /dev/null
+SELECT pg_temp.tell(10, n, '10.35.0.0/16', '9 666') FROM generate_series(1, 5) n \g /dev/null
+SELECT pg_temp.tell(10 + n, n, '10.35.0.0/16', 'w') FROM generate_series(1, 3) n \g /dev/null
+SELECT pg_temp.tell(16 + n, n, '10.35.0.0/16', '9 666') FROM generate_series(4, 5) n \g /dev/null
+SELECT pg_temp.now_is('10.35.0.0/16', 'E|0|-|- 666 ongoing 10-21 5/3', 'all must lose it');
+SELECT pg_temp.rules('10.35.0.0/16', 1, 60) \g /dev/null
+SELECT pg_temp.now_is('10.35.0.0/16', 'E|0|-|- 666 withdrawn 10-10-13 5/3; E|0|-|- 666 ongoing 20-21 2/0', 'three are enough: it was over, and came again');
+
+-- what is ignored stays so, though late events show that too few saw it; and a merger is told as what it is
+SELECT pg_temp.rules('10.36.0.0/16', 2) \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.36.0.0/16', '9 666'), pg_temp.tell(11, 2, '10.36.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.ignore(pg_temp.id('10.36.0.0/16')) \g /dev/null
+SELECT pg_temp.tell(10.5, 1, '10.36.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.tell(13, 1, '10.36.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is((SELECT string_agg(state, ',') FROM hunt.finding WHERE prefix = '10.36.0.0/16' AND ended_at IS NULL), 'ignored', 'ignored, whatever is found out of it');
+SELECT pg_temp.rules('10.37.0.0/16') \g /dev/null
+SELECT pg_temp.tell(10, 1, '10.37.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.id('10.37.0.0/16') AS first, hunt.ignore(pg_temp.id('10.37.0.0/16')) \gset
+SELECT pg_temp.tell(20, 1, '10.37.0.0/16', 'w'), pg_temp.tell(30, 1, '10.37.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.tell(19, 2, '10.37.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is((SELECT string_agg(change, ',' ORDER BY change_id) FROM hunt.finding_change WHERE finding_id = :first), 'opened,ignored,ended,ongoing', 'one that was ignored goes on as one that is not: told as ongoing');
+SELECT is(pg_temp.found('10.37.0.0/16'), 'E|0|-|- 666 ongoing 10-30 2/0', 'as it is');
+
+-- at random: updates and sessions of four peers in any order of commits, scans and the same rules in between
+CREATE FUNCTION pg_temp.trial(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	p	cidr := format('10.%s.0.0/16', 100 + seed);
+	e	record;
+BEGIN
+	PERFORM setseed(seed / 1000.0);
+	PERFORM pg_temp.rules(p, min_peers, percent);
+	FOR e IN SELECT n / 2 AS at, 1 + floor(random() * 4)::int AS peer, (ARRAY['w', 'w', '9 64500', '9 667', '9 8 666', '9 666', '9 666', 'down'])[1 + floor(random() * 8)::int] AS what
+	    FROM generate_series(seed * 200, seed * 200 + 30) n ORDER BY random() LOOP
+		PERFORM pg_temp.tell(20000 + e.at, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
+		IF random() < 0.4 THEN
+			PERFORM hunt.scan();
+		ELSIF random() < 0.1 THEN
+			PERFORM pg_temp.rules(p, min_peers, percent);
+		END IF;
+	END LOOP;
+	PERFORM hunt.scan();
+	RETURN NEXT is((SELECT count(DISTINCT (r.type, r.hijacker_asn)) - count(*) FROM hunt.finding_row r WHERE r.prefix = p AND r.ended_at IS NULL), 0::bigint, format('at random, %s: each is open once', seed));
+	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
+	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n'
+	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(20000), pg_temp.at(60000)) f WHERE f.prefix = p), format('at random, %s: as replayed', seed));
+END
+$$;
+SELECT pg_temp.trial(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
 
 SELECT * FROM finish();
 ROLLBACK;
