@@ -1411,9 +1411,9 @@ BEGIN
 		    FROM unnest(made) WITH ORDINALITY AS u (finding, peers, i)),
 		old AS (SELECT r.*, (SELECT m.i FROM made m
 			WHERE m.type = r.type AND m.hijacker_asn IS NOT DISTINCT FROM r.hijacker_asn
-			ORDER BY r.last_seen BETWEEN m.first_seen AND m.last_seen DESC, m.open = (r.ended_at IS NULL) DESC,
-			    m.first_seen <= r.last_seen DESC, abs(extract(epoch FROM r.last_seen - m.first_seen)),
-			    m.i DESC LIMIT 1) AS i
+			ORDER BY r.last_seen BETWEEN m.first_seen AND m.last_seen DESC,
+			    m.open = (r.ended_at IS NULL) DESC, m.first_seen <= r.last_seen DESC,
+			    abs(extract(epoch FROM r.last_seen - m.first_seen)), m.i DESC LIMIT 1) AS i
 		    FROM hunt.finding_row r WHERE r.prefix = $2 AND r.first_seen >= $3
 		    AND r.state NOT IN ('resolved', 'outdated')
 		    AND NOT EXISTS (SELECT FROM unnest(closed) k WHERE k.type = r.type
@@ -1807,8 +1807,9 @@ BEGIN
 		    = ROW (f.config_version, f.state, f.auto_ignored, f.ended_at, f.peers_withdrawn,
 		    f.configured_prefix, f.min_peers, f.annotation_rank, f.community_annotation)
 		WHERE r.finding_id = f.finding_id;
-		IF f.state <> 'candidate' AND (f.state, f.peers_withdrawn, f.configured_prefix, f.community_annotation)
-		    IS DISTINCT FROM (was.state, was.peers_withdrawn, was.configured_prefix, was.community_annotation) THEN
+		IF f.state <> 'candidate'
+		    AND (f.state, f.peers_withdrawn, f.configured_prefix, f.community_annotation) IS DISTINCT FROM
+		    (was.state, was.peers_withdrawn, was.configured_prefix, was.community_annotation) THEN
 			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
 		END IF;
 	END LOOP;

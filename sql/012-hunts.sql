@@ -264,12 +264,15 @@ BEGIN
 			    WHERE h IS NOT NULL EXCEPT SELECT f FROM unnest(found) f);
 			IF held <> '{}' AND NOT quiet THEN
 				EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
-				    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held)) INTO held;
+				    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held))
+				INTO held;
 			END IF;
 			-- those that it had indeed, in this family
 			IF held <> '{}' THEN
-				EXECUTE format('SELECT $1 || array_agg(DISTINCT s.prefix) FROM (%s) s WHERE s.origin_asn = $2',
-				    hunt.standing(since, within, held, peer_ids, family, true)) INTO found USING found, asn;
+				EXECUTE format('SELECT $1 || array_agg(DISTINCT s.prefix) FROM (%s) s'
+				    ' WHERE s.origin_asn = $2',
+				    hunt.standing(since, within, held, peer_ids, family, true))
+				INTO found USING found, asn;
 			END IF;
 		END IF;
 	END IF;
@@ -1293,7 +1296,8 @@ BEGIN
 		log := hunt.log_clause(since, until, within, peer_ids, family) || ' AND (' || bogons || ')';
 	ELSE
 		-- (what is looked up for each leaf is planned for each)
-		mine := ARRAY(SELECT u FROM unnest(hunt.originated(since, until, within, peer_ids, family, asn, false)) u
+		mine := hunt.originated(since, until, within, peer_ids, family, asn, false);
+		mine := ARRAY(SELECT u FROM unnest(mine) u
 		    WHERE EXISTS (SELECT FROM hunt.bogon_prefix_list b WHERE u <<= b.prefix));
 		IF mine = '{}' THEN
 			RETURN;
@@ -1652,8 +1656,8 @@ BEGIN
 		    FROM hunt.lost(since, until, within, peer_ids, family, NULL, 100, false, true) l);
 		mine := mine || hunt.several_origins(since, until, within, peer_ids, family, NULL);
 		-- (what has no origin is no end, and hides one)
-		EXECUTE format('SELECT $1 || array_agg(DISTINCT e.prefix) FROM %s AND e.kind = %L AND e.origin_asn IS NULL',
-		    log, 'A') INTO mine USING mine;
+		EXECUTE format('SELECT $1 || array_agg(DISTINCT e.prefix) FROM %s AND e.kind = %L'
+		    ' AND e.origin_asn IS NULL', log, 'A') INTO mine USING mine;
 		mine := (SELECT coalesce(array_agg(DISTINCT p), '{}') FROM unnest(mine) p);
 	END IF;
 	IF mine = '{}' THEN
@@ -1806,9 +1810,10 @@ BEGIN
 	IF quiet <> '{}' AND isfinite(since) THEN
 		EXECUTE format('SELECT array_agg(coalesce(g.origin_asn, r.origin_asn) ORDER BY g.n)'
 		    ' FROM unnest($1, $2) WITH ORDINALITY g (origin_asn, prefix, n)'
-		    ' LEFT JOIN (SELECT s.prefix, max(s.origin_asn) AS origin_asn FROM (%s) s GROUP BY s.prefix) r USING (prefix)',
-		    hunt.standing(since, NULL, quiet, CASE WHEN asn IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END,
-			family, true)) INTO lost.origin_asn USING lost.origin_asn, lost.prefix;
+		    ' LEFT JOIN (SELECT s.prefix, max(s.origin_asn) AS origin_asn FROM (%s) s GROUP BY s.prefix) r'
+		    ' USING (prefix)', hunt.standing(since, NULL, quiet,
+			CASE WHEN asn IS NULL THEN hunt.full_peers(peer_ids) ELSE peer_ids END, family, true))
+		INTO lost.origin_asn USING lost.origin_asn, lost.prefix;
 	END IF;
 	SELECT array_agg(g.origin_asn) AS origin_asn, array_agg(g.prefix) AS prefix, array_agg(g.first_ts) AS first_ts,
 	    array_agg(g.last_ts) AS last_ts, array_agg(g.peers) AS peers, array_agg(g.events) AS events
