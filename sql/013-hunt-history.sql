@@ -997,13 +997,14 @@ BEGIN
 	FOR f IN SELECT p.oid FROM pg_proc p
 	    WHERE p.pronamespace = 'hunt'::regnamespace
 	      AND (p.proargnames @> '{since,until,min_peers,suspect,evidence}'
-		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers', 'kept',
-		    'kept_of', 'held', 'originated', 'of_few', 'few_prefixes', 'report', 'shown', 'updates', 'merged',
-		    'hops', 'part_of_day', 'novel_clause', 'paths_found', 'on_path', 'ordered_path',
-		    'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs', 'several_origins', 'in_parts', 'withdrawn',
-		    'gone', 'lost', 'prefixes_lost', 'kept_leafs', 'summary_query', 'summary_columns', 'summary_leaf',
-		    'summary_parts', 'summarized', 'unchanged', 'summary_source', 'summary_days', 'summary_keys',
-		    'known_origins', 'prefixes_by_pairs', 'known_among', 'never_before', 'history', 'new_links')) LOOP
+		OR p.proname IN ('one_of', 'plan_for', 'log_clause', 'routes_at', 'standing', 'full_peers',
+		    'kept', 'kept_of', 'held', 'originated', 'of_few', 'few_prefixes', 'report', 'shown',
+		    'updates', 'merged', 'hops', 'part_of_day', 'novel_clause', 'paths_found', 'on_path',
+		    'ordered_path', 'need_relationships', 'unicast', 'leafs', 'leafs_by_peer', 'cuts', 'pairs',
+		    'several_origins', 'in_parts', 'withdrawn', 'gone', 'lost', 'prefixes_lost', 'kept_leafs',
+		    'summary_query', 'summary_columns', 'summary_leaf', 'summary_parts', 'summarized',
+		    'unchanged', 'summary_source', 'summary_days', 'summary_keys', 'known_origins',
+		    'prefixes_by_pairs', 'known_among', 'never_before', 'history', 'new_links')) LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO exabgp_pg_reader', f);
 	END LOOP;
 END
