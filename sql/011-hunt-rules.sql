@@ -1902,11 +1902,11 @@ SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	v	int;
 	fresh	boolean;
-	percent_was	numeric := (SELECT s.percent FROM hunt.config c, hunt.setting(c.config) s
-	    ORDER BY c.version DESC LIMIT 1);
+	was	jsonb;
 BEGIN
 	PERFORM hunt.config_refuse(config);
 	PERFORM hunt.lock();
+	was := (SELECT c.config FROM hunt.config c ORDER BY c.version DESC LIMIT 1);
 	INSERT INTO hunt.config AS c (version, config)
 	SELECT coalesce(max(x.version), 0) + 1, $1 FROM hunt.config x RETURNING c.version INTO v;
 	DELETE FROM hunt.rule r WHERE r.version > 0;
@@ -1919,8 +1919,8 @@ BEGIN
 	-- what the routes do not show yet is looked at again, under these rules
 	INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
 	SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b
-	    WHERE b.consumer = 'rib' AND NOT EXISTS (SELECT FROM bgp.batch_pending h WHERE h.consumer = 'hunt'
-		AND (h.peer_id, h.from_seq, h.to_seq) = (b.peer_id, b.from_seq, b.to_seq));
+	    WHERE b.consumer = 'rib' AND was IS DISTINCT FROM config_load.config
+	    AND NOT EXISTS (SELECT FROM bgp.batch_pending h WHERE h.consumer = 'hunt' AND (h.peer_id, h.from_seq, h.to_seq) = (b.peer_id, b.from_seq, b.to_seq));
 	IF fresh THEN
 		-- and what is being committed while the helper cannot know of us: the next scan looks at the last
 		-- seconds once more
@@ -1929,7 +1929,8 @@ BEGIN
 		    clock_timestamp() + interval '10 seconds'
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';
 	END IF;
-	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s), percent_was);
+	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s),
+	    (SELECT s.percent FROM hunt.setting(was) s));
 	-- a scan that began before and does not see us (REPEATABLE READ) fails, and is run again
 	UPDATE hunt.scan_state s SET findings = s.findings;
 	RETURN v;
