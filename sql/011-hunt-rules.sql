@@ -1920,7 +1920,8 @@ BEGIN
 	INSERT INTO bgp.batch_pending (consumer, peer_id, from_seq, to_seq, from_ts, to_ts)
 	SELECT 'hunt', b.peer_id, b.from_seq, b.to_seq, b.from_ts, b.to_ts FROM bgp.batch_pending b
 	    WHERE b.consumer = 'rib' AND was IS DISTINCT FROM config_load.config
-	    AND NOT EXISTS (SELECT FROM bgp.batch_pending h WHERE h.consumer = 'hunt' AND (h.peer_id, h.from_seq, h.to_seq) = (b.peer_id, b.from_seq, b.to_seq));
+	    AND NOT EXISTS (SELECT FROM bgp.batch_pending h WHERE h.consumer = 'hunt'
+		AND (h.peer_id, h.from_seq, h.to_seq) = (b.peer_id, b.from_seq, b.to_seq));
 	IF fresh THEN
 		-- and what is being committed while the helper cannot know of us: the next scan looks at the last
 		-- seconds once more
