@@ -1227,7 +1227,8 @@ END
 $$;
 
 -- what earlier versions had
-DROP FUNCTION IF EXISTS hunt.store(hunt.rule_case, bigint, int), hunt.judge_open(int, numeric);
+DROP FUNCTION IF EXISTS hunt.store(hunt.rule_case, bigint, int), hunt.judge_open(int, numeric),
+    hunt.settle(int, interval, timestamptz);
 
 -- hunt.store: keeps a case, in the place of the finding with this id or as a new one; true if
 -- something changed that people see.  said: the finding of which the operator's word holds, if not of that one.
@@ -1240,6 +1241,7 @@ DECLARE
 	was	boolean := false;
 	change	text;
 BEGIN
+	SELECT a.seen, a.withdrawn INTO f.peers_seen, f.peers_withdrawn FROM hunt.case_asns(c.peers) a;
 	IF id IS NOT NULL THEN
 		SELECT * INTO old FROM hunt.finding_row r WHERE r.finding_id = id;
 		was := old.state <> 'candidate';
@@ -1253,7 +1255,10 @@ BEGIN
 			f.state := 'ignored';
 			f.auto_ignored := false;
 		ELSIF f.ended_at IS NULL AND old.ended_at IS NULL AND f.last_seen = old.last_seen AND was
-		    AND f.state <> 'candidate' AND (old.state <> 'ignored' OR old.auto_ignored) THEN
+		    AND f.state <> 'candidate' AND (old.state <> 'ignored' OR old.auto_ignored)
+		    -- (more peers or ASes may be too many to be ignored for)
+		    AND NOT (old.auto_ignored AND NOT (f.peers_seen <@ old.peers_seen
+			AND f.asns_infected <@ old.asns_infected)) THEN
 			f.state := old.state;
 			f.auto_ignored := old.auto_ignored;
 		END IF;
@@ -1272,7 +1277,6 @@ BEGIN
 		f.sighted_at := clock_timestamp();
 	END IF;
 	f.config_version := version;
-	SELECT a.seen, a.withdrawn INTO f.peers_seen, f.peers_withdrawn FROM hunt.case_asns(c.peers) a;
 	change := CASE WHEN f.state = 'candidate' THEN CASE WHEN was THEN 'retracted' END
 	    WHEN NOT was THEN 'opened'
 	    WHEN f.state <> old.state THEN f.state
@@ -1311,7 +1315,9 @@ $$;
 
 -- hunt.settle: findings that have been quiet: dormant, or ignored as autoignore says; the
 -- number that changed.  Quiet by the log's own time, and by the clock where nothing comes.
-CREATE OR REPLACE FUNCTION hunt.settle(version int, dormant_after interval, high_ts timestamptz) RETURNS int
+-- again: and those that were ignored so, which other rules may not ignore.
+CREATE OR REPLACE FUNCTION hunt.settle(version int, dormant_after interval, high_ts timestamptz,
+    again boolean DEFAULT false) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	f	hunt.finding_row;
@@ -1321,13 +1327,14 @@ DECLARE
 BEGIN
 	FOR f IN
 		SELECT r.* FROM hunt.finding_row r
-		WHERE r.ended_at IS NULL AND (r.state = 'ongoing' OR r.state = 'dormant' AND least_quiet IS NOT NULL)
+		WHERE r.ended_at IS NULL AND ($4 AND r.auto_ignored
+		  OR (r.state = 'ongoing' OR r.state = 'dormant' AND least_quiet IS NOT NULL)
 		  AND greatest(least($3, now()) - r.last_seen, now() - greatest(r.last_seen, r.sighted_at)) > least($2,
-		      least_quiet)
+		      least_quiet))
 	LOOP
 		state := hunt.quiet_state($1, f,
 		    greatest(least($3, now()) - f.last_seen, now() - greatest(f.last_seen, f.sighted_at)), $2);
-		CONTINUE WHEN state = f.state OR state = 'ongoing';
+		CONTINUE WHEN state = f.state OR state = 'ongoing' AND NOT f.auto_ignored;
 		f.state := state;
 		f.auto_ignored := state = 'ignored';
 		UPDATE hunt.finding_row r SET state = f.state, auto_ignored = f.auto_ignored
@@ -1932,6 +1939,8 @@ BEGIN
 	END IF;
 	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s),
 	    (SELECT s.percent FROM hunt.setting(was) s));
+	PERFORM hunt.settle(v, (SELECT s.dormant_after FROM hunt.setting(config) s),
+	    (SELECT s.high_ts FROM hunt.scan_state s), true);
 	-- a scan that began before and does not see us (REPEATABLE READ) fails, and is run again
 	UPDATE hunt.scan_state s SET findings = s.findings;
 	RETURN v;
@@ -2074,7 +2083,7 @@ COMMENT ON FUNCTION hunt.finding_changed(hunt.finding_row, text) IS
     'notes a change of a finding and sends NOTIFY exabgp_pg_finding';
 COMMENT ON FUNCTION hunt.store(hunt.rule_case, bigint, int, hunt.finding_row) IS
     'keeps a finding; true if something changed that people see';
-COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz) IS
+COMMENT ON FUNCTION hunt.settle(int, interval, timestamptz, boolean) IS
     'makes quiet findings dormant, or ignored as autoignore says';
 COMMENT ON FUNCTION hunt.closed_cases(cidr) IS 'findings of a prefix before whose end nothing is news';
 COMMENT ON FUNCTION hunt.follow_on(int, cidr, hunt.rule_event[], numeric) IS

@@ -761,6 +761,23 @@ SELECT hunt.scan() \g /dev/null
 SELECT is((SELECT string_agg(change, ',' ORDER BY change_id) FROM hunt.finding_change WHERE finding_id = :first), 'opened,ignored,ended,ongoing', 'one that was ignored goes on as one that is not: told as ongoing');
 SELECT is(pg_temp.found('10.37.0.0/16'), 'E|0|-|- 666 ongoing 10-30 2/0', 'as it is');
 
+-- autoignore: late announcements by more peers wake it, and so do rules that do not ignore it
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.38.0.0/16"], "origin_asns": [64500]}], "autoignore": [{"prefixes": ["10.38.0.0/16"], "peers_below": 3, "infected_below": 10, "quiet": "1 hour"}], "dormant_after": "1000 days"}') \g /dev/null
+SELECT pg_temp.tell(9700, 1, '10.38.0.0/16', '9 666'), pg_temp.tell(19000, 2, '10.39.0.0/16', '9 1') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ignored 9700-9700 1/0', 'ignored');
+SELECT pg_temp.tell(9690, 2, '10.38.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ignored 9690-9700 2/0', 'two are below three');
+SELECT pg_temp.tell(9690, n, '10.38.0.0/16', '9 666') FROM generate_series(3, 5) n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ongoing 9690-9700 5/0', 'five are not, though they came late');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.38.0.0/16"], "origin_asns": [64500]}], "autoignore": [{"prefixes": ["10.38.0.0/16"], "peers_below": 30, "infected_below": 10, "quiet": "1 hour"}], "dormant_after": "1000 days"}') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ignored 9690-9700 5/0', 'ignored by other rules');
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.38.0.0/16"], "origin_asns": [64500]}], "dormant_after": "1000 days"}') \g /dev/null
+SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ongoing 9690-9700 5/0', 'and not by those that have no autoignore');
+
 -- at random: updates and sessions of four peers in any order of commits, scans and the same rules in between
 CREATE FUNCTION pg_temp.trial(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
