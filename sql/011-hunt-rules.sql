@@ -1255,10 +1255,10 @@ BEGIN
 			f.state := 'ignored';
 			f.auto_ignored := false;
 		ELSIF f.ended_at IS NULL AND old.ended_at IS NULL AND f.last_seen = old.last_seen AND was
-		    AND f.state <> 'candidate' AND (old.state <> 'ignored' OR old.auto_ignored)
-		    -- (more peers or ASes may be too many to be ignored for)
-		    AND NOT (old.auto_ignored AND NOT (f.peers_seen <@ old.peers_seen
-			AND f.asns_infected <@ old.asns_infected)) THEN
+		    AND f.state <> 'candidate' AND (old.state <> 'ignored'
+			-- (more peers or ASes may be too many to be ignored for)
+			OR old.auto_ignored AND f.peers_seen <@ old.peers_seen
+			AND f.asns_infected <@ old.asns_infected) THEN
 			f.state := old.state;
 			f.auto_ignored := old.auto_ignored;
 		END IF;
@@ -1754,6 +1754,8 @@ DECLARE
 	v	hunt.rule_verdict;
 	routes	hunt.rule_event[] := '{}';
 	mine	hunt.rule_event[];
+	ended	boolean;		-- by these rules, a route that showed it does not
+	over	boolean;
 	again	cidr[] := '{}';		-- to be followed anew
 	again_since	timestamptz[];
 BEGIN
@@ -1776,8 +1778,8 @@ BEGIN
 		WHERE p.finding_id = f.finding_id AND p.peer_id = m.peer_id AND p.path_id = m.path_id
 		  AND NOT EXISTS (SELECT FROM unnest(m.verdicts) w WHERE w.type = f.type
 		      AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn);
-		IF FOUND THEN
-			routes := routes || mine;
+		ended := FOUND;
+		IF ended THEN
 			SELECT a.withdrawn INTO f.peers_withdrawn FROM hunt.case_asns(ARRAY(SELECT p
 			    FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id)) a;
 		END IF;
@@ -1786,8 +1788,12 @@ BEGIN
 		WHERE w.type = f.type AND w.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn
 		ORDER BY w.annotation_rank, m.ts LIMIT 1;
 		-- not shown any more, by the rules, at so many peers; or never shown at enough
-		IF s.here = 0 OR s.here < s.had AND s.seen - s.here >= greatest(1, round(s.seen * $2 / 100))
-		    OR f.state <> 'candidate' AND s.seen < v.min_peers THEN
+		over := s.here = 0 OR s.here < s.had AND s.seen - s.here >= greatest(1, round(s.seen * $2 / 100))
+		    OR coalesce(f.state <> 'candidate' AND s.seen < v.min_peers, false);
+		IF ended OR over THEN
+			routes := routes || mine;
+		END IF;
+		IF over THEN
 			IF f.state = 'candidate' AND f.note IS NULL THEN
 				DELETE FROM hunt.finding_row r WHERE r.finding_id = f.finding_id;
 				DELETE FROM hunt.finding_peer p WHERE p.finding_id = f.finding_id;
@@ -1796,9 +1802,6 @@ BEGIN
 			f.state := CASE f.state WHEN 'candidate' THEN f.state ELSE 'outdated' END;
 			f.auto_ignored := false;
 			f.ended_at := now();
-			IF s.here = s.had THEN
-				routes := routes || mine;
-			END IF;
 		ELSE
 			-- how many peers it takes to begin or to end has changed: what that makes of it, the log tells
 			IF $2 <> $3 OR v.min_peers <> f.min_peers THEN
@@ -1910,10 +1913,13 @@ DECLARE
 	v	int;
 	fresh	boolean;
 	was	jsonb;
+	s	record;
 BEGIN
 	PERFORM hunt.config_refuse(config);
 	PERFORM hunt.lock();
 	was := (SELECT c.config FROM hunt.config c ORDER BY c.version DESC LIMIT 1);
+	SELECT n.percent, n.dormant_after, w.percent AS percent_was INTO s
+	    FROM hunt.setting(config) n, hunt.setting(was) w;
 	INSERT INTO hunt.config AS c (version, config)
 	SELECT coalesce(max(x.version), 0) + 1, $1 FROM hunt.config x RETURNING c.version INTO v;
 	DELETE FROM hunt.rule r WHERE r.version > 0;
@@ -1937,12 +1943,10 @@ BEGIN
 		    clock_timestamp() + interval '10 seconds'
 		FROM bgp.peer p WHERE p.last_seen > clock_timestamp() - interval '1 minute';
 	END IF;
-	PERFORM hunt.judge_open(v, (SELECT s.percent FROM hunt.setting(config) s),
-	    (SELECT s.percent FROM hunt.setting(was) s));
-	PERFORM hunt.settle(v, (SELECT s.dormant_after FROM hunt.setting(config) s),
-	    (SELECT s.high_ts FROM hunt.scan_state s), true);
+	PERFORM hunt.judge_open(v, s.percent, s.percent_was);
+	PERFORM hunt.settle(v, s.dormant_after, (SELECT x.high_ts FROM hunt.scan_state x), true);
 	-- a scan that began before and does not see us (REPEATABLE READ) fails, and is run again
-	UPDATE hunt.scan_state s SET findings = s.findings;
+	UPDATE hunt.scan_state x SET findings = x.findings;
 	RETURN v;
 END
 $$;

@@ -40,7 +40,6 @@ DROP FUNCTION IF EXISTS hunt.plan_for(boolean), hunt.plan_for(boolean, boolean),
     hunt.novel_clause(timestamptz, timestamptz, cidr, int[], text, bigint),
     hunt.paths_found(text, timestamptz, timestamptz, cidr, int[], text, text, int, text),
     hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint),
-    hunt.originated(timestamptz, timestamptz, cidr, int[], text, bigint, boolean),
     hunt.summary_parts(timestamptz, timestamptz, int[]),
     hunt.summary_source(text, timestamptz, timestamptz, int[], cidr, cidr[], text);
 
@@ -255,26 +254,24 @@ DECLARE
 	found	cidr[];
 	held	cidr[];
 BEGIN
-	IF asn IS NOT NULL THEN
+	IF asn IS NULL THEN
+		RETURN NULL;
+	END IF;
+	EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
+	    hunt.log_clause(since, until, within, peer_ids, family, asn)) INTO found;
+	IF NOT before OR NOT isfinite(since) THEN
+		RETURN found;
+	END IF;
+	held := ARRAY(SELECT h FROM unnest(hunt.held(ARRAY[since - interval '1 microsecond'], within, peer_ids, asn)) h
+	    WHERE h IS NOT NULL EXCEPT SELECT f FROM unnest(found) f);
+	IF held <> '{}' AND NOT quiet THEN
 		EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
-		    hunt.log_clause(since, until, within, peer_ids, family, asn)) INTO found;
-		IF before AND isfinite(since) THEN
-			held := ARRAY(SELECT h
-			    FROM unnest(hunt.held(ARRAY[since - interval '1 microsecond'], within, peer_ids, asn)) h
-			    WHERE h IS NOT NULL EXCEPT SELECT f FROM unnest(found) f);
-			IF held <> '{}' AND NOT quiet THEN
-				EXECUTE format('SELECT coalesce(array_agg(DISTINCT e.prefix), %L) FROM %s', '{}',
-				    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held))
-				INTO held;
-			END IF;
-			-- those that it had indeed, in this family
-			IF held <> '{}' THEN
-				EXECUTE format('SELECT $1 || array_agg(DISTINCT s.prefix) FROM (%s) s'
-				    ' WHERE s.origin_asn = $2',
-				    hunt.standing(since, within, held, peer_ids, family, true))
-				INTO found USING found, asn;
-			END IF;
-		END IF;
+		    hunt.log_clause(since, until, within, peer_ids, family, prefixes => held)) INTO held;
+	END IF;
+	-- those that it had indeed, in this family
+	IF held <> '{}' THEN
+		EXECUTE format('SELECT $1 || array_agg(DISTINCT s.prefix) FROM (%s) s WHERE s.origin_asn = $2',
+		    hunt.standing(since, within, held, peer_ids, family, true)) INTO found USING found, asn;
 	END IF;
 	RETURN found;
 END
