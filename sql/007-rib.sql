@@ -458,13 +458,19 @@ COMMENT ON FUNCTION bgp.rib_base_find(int, timestamptz) IS
 
 -- bgp.rib_sql: the SQL that gives the routes of a peer as they were at this moment, as rows
 -- like those of bgp.rib_entry but for peer_id.  within: only it and its more specifics;
--- exact: only these prefixes.
-CREATE OR REPLACE FUNCTION bgp.rib_sql(peer_id int, at timestamptz, within cidr, exact cidr[]) RETURNS text
+-- exact: only these prefixes.  kept: what bgp.rib_entry has may serve as the base, where it is not
+-- later than this moment; without it the log and base states alone tell.
+DROP FUNCTION IF EXISTS bgp.rib_sql(int, timestamptz, cidr, cidr[]);
+CREATE OR REPLACE FUNCTION bgp.rib_sql(peer_id int, at timestamptz, within cidr, exact cidr[],
+    kept boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 #variable_conflict use_variable
 DECLARE
-	base_day	date := bgp.rib_base_find(peer_id, at);
-	from_ts		timestamptz := coalesce(bgp.day_start(base_day), '-infinity');
+	base_day	date;
+	from_ts		timestamptz;
+	due_ts		timestamptz;
+	due_from_seq	bigint;
+	due_to_seq	bigint;
 	wipe		record;
 	condition	text := format('ts <= %L', at);
 	filter		text := '';
@@ -475,13 +481,33 @@ DECLARE
 	    || bgp.rib_attributes();
 	has_events	boolean := true;
 BEGIN
+	IF kept THEN	-- with the batches that bgp.rib_follow_peer would apply to it now
+		SELECT q.* INTO due_ts, due_from_seq, due_to_seq FROM bgp.rib_peer r, LATERAL (
+		    SELECT min(b.from_ts) AS from_ts, min(b.from_seq) AS from_seq, max(b.to_seq) AS to_seq
+		    FROM bgp.batch_pending b WHERE b.consumer = 'rib' AND b.peer_id = r.peer_id) q
+		WHERE r.peer_id = rib_sql.peer_id AND r.applied_ts <= at AND NOT r.rebuild
+		  AND (q.from_ts IS NULL OR q.from_ts >= r.applied_ts)
+		  AND EXISTS (SELECT FROM bgp.consumer c WHERE c.name = 'rib');
+		kept := FOUND;
+	END IF;
+	IF kept THEN
+		from_ts := coalesce(due_ts, 'infinity');
+	ELSE
+		base_day := bgp.rib_base_find(peer_id, at);
+		from_ts := coalesce(bgp.day_start(base_day), '-infinity');
+	END IF;
 	SELECT s.ts, s.seq INTO wipe FROM bgp.session_log s
 	WHERE s.peer_id = rib_sql.peer_id AND s.event IN ('up', 'down') AND s.ts >= from_ts AND s.ts <= at
 	ORDER BY s.ts DESC, s.seq DESC LIMIT 1;
 	IF FOUND THEN
+		kept := false;
 		base_day := NULL;
 		from_ts := wipe.ts;
 		condition := condition || format(' AND (ts > %1$L OR seq > %2$s)', wipe.ts, wipe.seq);
+	ELSIF due_ts IS NOT NULL THEN
+		condition := condition || format(' AND seq > %s AND seq <= %s', due_from_seq, due_to_seq);
+	ELSIF kept THEN
+		has_events := false;
 	END IF;
 	IF from_ts > '-infinity' THEN
 		condition := condition || format(' AND ts >= %L', from_ts);
@@ -499,7 +525,10 @@ BEGIN
 			AND i.first_prefix <= x ORDER BY i.first_prefix DESC LIMIT 1) c WHERE c.last_prefix >= x)$f$,
 		    exact, base_day, peer_id);
 	END IF;
-	IF base_day IS NOT NULL THEN
+	IF kept THEN
+		base := format('SELECT %s FROM bgp.%I WHERE %s OFFSET 0', columns, 'rib_entry_' || peer_id,
+		    CASE WHEN filter = '' THEN 'true' ELSE 'left(qualifier, 1) <> ''*''' || filter END);
+	ELSIF base_day IS NOT NULL THEN
 		-- (OFFSET 0: what is joined with it is not joined with each chunk)
 		base := format('SELECT u.* FROM bgp.rib_base b, unnest(b.routes) u WHERE b.day = %L'
 		    ' AND b.peer_id = %s%s%s OFFSET 0',
@@ -509,12 +538,12 @@ BEGIN
 	IF EXISTS (SELECT FROM bgp.session_log s
 	    WHERE s.peer_id = rib_sql.peer_id AND s.event = 'refresh' AND s.ts >= from_ts AND s.ts <= at) THEN
 		sweeps := format('bgp.rib_sweeps(%s, %L, %L)', peer_id, from_ts, at);
-	ELSIF filter <> '' THEN
+	ELSIF has_events AND filter <> '' THEN
 		-- of a few prefixes there is often nothing since the day began: then the base says it all
 		EXECUTE format('SELECT EXISTS (%s)', bgp.rib_events(peer_id, condition || filter)) INTO has_events;
-		IF NOT has_events THEN
-			RETURN format('SELECT %s FROM (%s) b', columns, base);
-		END IF;
+	END IF;
+	IF NOT has_events AND sweeps IS NULL THEN
+		RETURN format('SELECT %s FROM (%s) b', columns, base);
 	END IF;
 	RETURN format($f$
 	    WITH b AS %6$s MATERIALIZED (%4$s), f AS MATERIALIZED (%1$s)
@@ -534,7 +563,7 @@ BEGIN
 	    base, columns, CASE WHEN filter = '' THEN 'NOT' END);
 END
 $$;
-COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[]) IS
+COMMENT ON FUNCTION bgp.rib_sql(int, timestamptz, cidr, cidr[], boolean) IS
     'SQL that gives the routes of a peer as they were at a moment';
 
 -- bgp.rib_base_leaf: the partition of bgp.rib_base for this day, made if it is missing.  Before

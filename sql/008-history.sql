@@ -45,7 +45,7 @@ BEGIN
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('CASE WHEN left(r.qualifier, 1) <> ''*'' THEN r.prefix END',
 			format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
-		    bgp.rib_sql(id, at, within, NULL), id);
+		    bgp.rib_sql(id, at, within, NULL, true), id);
 	END LOOP;
 END
 $$;
@@ -67,7 +67,7 @@ BEGIN
 		RETURN QUERY EXECUTE format('SELECT %s FROM (%s) r, bgp.peer p WHERE p.peer_id = %s',
 		    bgp.rib_projection('r.prefix',
 		    format('coalesce(r.ts < %L::timestamptz, false)', bgp.rib_stale_since(id, at))),
-		    bgp.rib_sql(id, at, NULL, prefixes), id);
+		    bgp.rib_sql(id, at, NULL, prefixes, true), id);
 	END LOOP;
 END
 $$;
@@ -253,7 +253,7 @@ GRANT EXECUTE ON FUNCTION bgp.rib_family(text, cidr), bgp.day_start(date), bgp.r
     bgp.route_qualifier(text, cidr, text, jsonb),
     bgp.rib_attributes(), bgp.rib_sweeps(int, timestamptz, timestamptz), bgp.rib_events(int, text),
     bgp.rib_fold(text, text, text),
-    bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[]), bgp.rib_projection(text, text),
+    bgp.rib_base_find(int, timestamptz), bgp.rib_sql(int, timestamptz, cidr, cidr[], boolean), bgp.rib_projection(text, text),
     bgp.event_order(timestamptz, bigint), bgp.rib_known(int, timestamptz), bgp.rib_stale_since(int, timestamptz),
     bgp.rib_at(timestamptz, cidr, int[]), bgp.routes_at(timestamptz, cidr[], int[]),
     bgp.lookup(inet, timestamptz), bgp.route_differences(bgp.rib, bgp.rib),

@@ -278,8 +278,10 @@ one_peer_fails() {
 
 # differs PEER: are its routes others than its log gives?
 differs() {
-	sql "WITH a AS (SELECT * FROM bgp.rib WHERE peer_id = $1), b AS (SELECT * FROM bgp.rib_at('infinity', NULL, ARRAY[$1]))
-	    SELECT EXISTS ((TABLE a EXCEPT ALL TABLE b) UNION ALL (TABLE b EXCEPT ALL TABLE a))"
+	psql -XAtq <<-END
+		SELECT format('WITH a AS (SELECT (to_jsonb(r) - ''peer_id'') AS r FROM bgp.rib_entry r WHERE peer_id = $1), b AS (SELECT to_jsonb(r) AS r FROM (%s) r)
+		    SELECT EXISTS ((TABLE a EXCEPT ALL TABLE b) UNION ALL (TABLE b EXCEPT ALL TABLE a))', bgp.rib_sql($1, 'infinity', NULL, NULL)) \gexec
+	END
 }
 
 # follow_all: calls until there is nothing left now; was that all there is?

@@ -50,16 +50,17 @@ CREATE FUNCTION pg_temp.session(n int, second int, event text, family text DEFAU
 	    CASE WHEN subtype IS NOT NULL THEN jsonb_build_object('route-refresh', jsonb_build_object('subtype', subtype)) END
 $$;
 CREATE FUNCTION pg_temp.at(second int) RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '2024-03-01 00:00:00+00' + make_interval(secs => $1) $$;
--- what was added since the last time is committed, so to say, and followed
+-- what was added since the last time is committed, so to say
 CREATE TEMP TABLE told AS SELECT 0::bigint AS seq;
-CREATE FUNCTION pg_temp.follow() RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.note() RETURNS void LANGUAGE sql AS $$
 	SELECT bgp.batch_note((SELECT seq FROM pg_temp.told), (SELECT last_value FROM pg_temp.seq), array_agg(e.peer_id), array_agg(e.from_ts), array_agg(e.to_ts))
 	FROM (SELECT peer_id, min(ts) AS from_ts, max(ts) AS to_ts FROM (SELECT peer_id, ts, seq FROM bgp.route_event
 		UNION ALL SELECT peer_id, ts, seq FROM bgp.session_log) e JOIN pg_temp.peer p ON p.id = e.peer_id
 	    WHERE e.seq > (SELECT seq FROM pg_temp.told) GROUP BY 1) e;
-	UPDATE pg_temp.told SET seq = (SELECT last_value FROM pg_temp.seq);
-	SELECT bgp.rib_follow('tap')
+	UPDATE pg_temp.told SET seq = (SELECT last_value FROM pg_temp.seq)
 $$;
+-- and followed
+CREATE FUNCTION pg_temp.follow() RETURNS bigint LANGUAGE sql AS $$ SELECT pg_temp.note(); SELECT bgp.rib_follow('tap') $$;
 CREATE FUNCTION pg_temp.second(ts timestamptz) RETURNS int LANGUAGE sql AS $$ SELECT extract(epoch FROM $1 - '2024-03-01 00:00:00+00')::int $$;
 CREATE FUNCTION pg_temp.held(n int) RETURNS TABLE (prefix text, origin_asn bigint, ts int, since int, first int) LANGUAGE sql AS $$
 	SELECT coalesce(r.prefix::text, r.family) || coalesce(' ' || r.path_id, ''), r.origin_asn, pg_temp.second(r.ts), pg_temp.second(r.since), pg_temp.second(r.first_announced)
@@ -295,6 +296,77 @@ SELECT set_eq('SELECT * FROM pg_temp.held(4)', $$VALUES ('172.16.0.0/12', 7::big
 SELECT set_eq('SELECT * FROM bgp.rib WHERE peer_id = pg_temp.id(4)', $$SELECT * FROM bgp.rib_at('infinity', NULL, ARRAY[pg_temp.id(4)])$$, 'as bgp.rib_at has them');
 SELECT is_empty('SELECT FROM bgp.rib_peer WHERE failing_since IS NOT NULL OR retry_at IS NOT NULL OR error IS NOT NULL', 'and it no longer fails');
 RESET client_min_messages;
+
+-- --- bgp.rib as the base of what was later ------------------------------------------------------
+
+INSERT INTO pg_temp.peer SELECT 6, bgp.ensure_peer('tap', '192.0.2.6', 64606, NULL, NULL, '2024-03-01 00:00:00+00');
+SELECT bgp.ensure_partition(pg_temp.id(6), '2024-03-01') \g /dev/null
+-- the routes of peer 6 by the log alone, or by what bgp.rib has and what it has yet to apply
+CREATE FUNCTION pg_temp.routes(at timestamptz, within cidr, exact cidr[], kept boolean) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT to_jsonb(r) FROM (%s) r ORDER BY 1', bgp.rib_sql(pg_temp.id(6), at, within, exact, kept));
+END
+$$;
+CREATE FUNCTION pg_temp.by_rib(at timestamptz) RETURNS boolean LANGUAGE sql AS
+    $$ SELECT strpos(bgp.rib_sql(pg_temp.id(6), at, NULL, NULL, true), 'rib_entry') > 0 $$;
+SELECT ok(NOT pg_temp.by_rib('infinity'), 'what was never followed does not serve');
+-- whatever comes, committed and applied bit by bit, at times late: both say the same of any moment
+CREATE FUNCTION pg_temp.trials(n int, OUT by_rib int, OUT by_log int, OUT wrong text) LANGUAGE plpgsql AS $$
+DECLARE
+	prefixes cidr[] := '{198.18.0.0/15,198.18.0.0/16,198.18.1.0/24,203.0.113.0/24}';
+	x	float;
+	clock	int := 100;
+	at	timestamptz;
+	net	cidr;
+BEGIN
+	by_rib := 0;
+	by_log := 0;
+	PERFORM setseed(0.42);
+	FOR i IN 1 .. n LOOP
+		clock := clock + (random() * 1.5)::int;
+		x := random();
+		net := prefixes[1 + floor(random() * 4)::int];
+		IF x < 0.03 THEN
+			PERFORM pg_temp.session(6, clock, CASE WHEN random() < 0.5 THEN 'up' ELSE 'down' END);
+		ELSIF x < 0.1 THEN
+			PERFORM pg_temp.session(6, clock, 'refresh', 'ipv4 unicast', CASE WHEN random() < 0.5 THEN 'begin' ELSE 'end' END);
+		ELSIF x < 0.2 THEN	-- late
+			PERFORM pg_temp.route(6, clock - 1 - (random() * 5)::int, 'A', net, ARRAY[64606, (random() * 3)::int]);
+		ELSIF x < 0.7 THEN
+			PERFORM pg_temp.route(6, clock, 'A', net, ARRAY[64606, (random() * 3)::int], path_id => nullif((random() * 2)::int, 2));
+		ELSE
+			PERFORM pg_temp.route(6, clock, 'W', net, path_id => nullif((random() * 2)::int, 2));
+		END IF;
+		IF random() < 0.5 THEN
+			PERFORM pg_temp.note();
+			IF random() < 0.5 THEN
+				PERFORM bgp.rib_follow('tap');
+			END IF;
+			FOREACH at IN ARRAY ARRAY['infinity', pg_temp.at(clock), pg_temp.at(clock - 2), pg_temp.at(clock - 9)] LOOP
+				IF pg_temp.by_rib(at) THEN by_rib := by_rib + 1; ELSE by_log := by_log + 1; END IF;
+				IF ARRAY(SELECT pg_temp.routes(at, NULL, NULL, true)) <> ARRAY(SELECT pg_temp.routes(at, NULL, NULL, false))
+				    OR ARRAY(SELECT pg_temp.routes(at, net, NULL, true)) <> ARRAY(SELECT pg_temp.routes(at, net, NULL, false))
+				    OR ARRAY(SELECT pg_temp.routes(at, NULL, ARRAY[net], true)) <> ARRAY(SELECT pg_temp.routes(at, NULL, ARRAY[net], false)) THEN
+					wrong := format('step %s, at %s', i, at);
+					RETURN;
+				END IF;
+			END LOOP;
+		END IF;
+	END LOOP;
+END
+$$;
+CREATE TEMP TABLE trials AS SELECT * FROM pg_temp.trials(400);
+SELECT is((SELECT wrong FROM pg_temp.trials), NULL, 'bgp.rib and the batches that it has yet to apply say what the log says');
+SELECT ok(by_rib > 100 AND by_log > 100, format('both served: %s and %s times', by_rib, by_log)) FROM pg_temp.trials;
+SELECT pg_temp.follow() \g /dev/null
+SELECT ok(pg_temp.by_rib('infinity'), 'bgp.rib serves');
+SELECT ok(NOT pg_temp.by_rib(pg_temp.at(100)), 'not for what was before');
+UPDATE bgp.rib_peer SET rebuild = true WHERE peer_id = pg_temp.id(6);
+SELECT ok(NOT pg_temp.by_rib('infinity'), 'nor if it is to be made anew');
+SELECT bgp.rib_follow('tap') \g /dev/null
+DELETE FROM bgp.consumer WHERE name = 'rib';
+SELECT ok(NOT pg_temp.by_rib('infinity'), 'or is told of no batch');
+INSERT INTO bgp.consumer VALUES ('rib');
 
 -- --- who may do what ---------------------------------------------------------------------------
 
