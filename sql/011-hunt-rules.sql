@@ -181,7 +181,8 @@ COMMENT ON TABLE hunt.scan_state IS 'how far hunt.scan is';
 COMMENT ON COLUMN hunt.scan_state.high_ts IS 'time of the latest event that was scanned';
 
 -- An event as rules see it: kind A announce, W withdraw, D session down or new, R a route
--- refresh has ended that began at begin_ts, S a route that is known to be there.
+-- refresh has ended that began at begin_ts, S a route that is known to be there.  What a finding remembers of a peer (its
+-- verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed.
 DO $$
 BEGIN
 	IF to_regtype('hunt.rule_verdict') IS NULL THEN
@@ -959,19 +960,48 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
+-- hunt.remembered: what the findings of a prefix since a time have kept of their peers, as events: the log may have it no
+-- more.  Of each peer when it came and was last seen, and how it was lost; before that, what the evidence has.
+CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT m.ts, m.peer_id, CASE m.how WHEN 'announce' THEN -1 ELSE -2 END,
+	    CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w' WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n'
+	    ELSE 'r' END::"char", f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address,
+	    p.peer_asn, NULL::timestamptz, ARRAY[ROW(f.type, f.hijacker_asn, f.configured_prefix,
+	    coalesce(m.path[cardinality(m.path)], f.hijacker_asn), f.asns_infected, f.community_annotation,
+	    f.annotation_rank, f.min_peers)::hunt.rule_verdict]
+	FROM hunt.finding_row f, LATERAL (
+	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
+		SELECT 1 AS n, q.peer_id, q.path_id, t.ts, t.how, q.path, q.as_path, NULL::inet AS next_hop, q.communities
+		FROM hunt.finding_peer q, LATERAL (VALUES (q.since, 'announce'), (q.last_seen, 'announce'),
+		    (q.ended_at, q.ended_by)) t (ts, how)
+		WHERE q.finding_id = f.finding_id AND t.ts IS NOT NULL
+		UNION ALL
+		SELECT 2, e.peer_id, coalesce(e.path_id, -1), e.ts, e.kind, CASE WHEN e.as_path !~ '[^0-9 ]'
+		    THEN string_to_array(e.as_path, ' ')::bigint[] END, CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END,
+		    e.next_hop, e.communities
+		FROM jsonb_to_recordset(f.evidence) AS e (ts timestamptz, kind text, peer_id int, path_id bigint, as_path text,
+		    next_hop inet, communities text[])) x
+	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
+	    JOIN bgp.peer p ON p.peer_id = m.peer_id
+	WHERE f.prefix = $1 AND f.first_seen >= $2 AND f.state NOT IN ('resolved', 'outdated')
+$$;
+
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
--- of the sessions of their peers among them.
-CREATE OR REPLACE FUNCTION hunt.events_of(version int, prefixes cidr[], since timestamptz[], until timestamptz)
+-- of the sessions of their peers among them.  remembered: also what findings know of and the log has no more.
+CREATE OR REPLACE FUNCTION hunt.events_of(version int, prefixes cidr[], since timestamptz[], until timestamptz,
+    remembered boolean DEFAULT false)
 RETURNS TABLE (prefix cidr, events hunt.rule_event[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($f$
 	    WITH w AS (SELECT * FROM unnest($1, $2) AS w (prefix, since)),
-	    e AS MATERIALIZED (
+	    l AS MATERIALIZED (
 		SELECT %1$s, w.since
 		FROM bgp.route_event e JOIN w ON w.prefix = e.prefix JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.prefix = ANY ($1) AND e.ts >= %2$L AND e.ts <= %3$L AND e.ts >= w.since AND e.family IS NULL),
+	    e AS MATERIALIZED (SELECT * FROM l %4$s),
 	    s AS MATERIALIZED (
 		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM e GROUP BY peer_id) q,
 		    hunt.session_events(q.peer_id, q.since, %3$L) s),
@@ -988,7 +1018,10 @@ BEGIN
 	    communities, collector,
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
 	    FROM a GROUP BY of_prefix$f$,
-	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4)
+	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4, CASE WHEN $5
+	    THEN $m$UNION ALL SELECT m.*, w.since FROM w, hunt.remembered(w.prefix, w.since) m
+		WHERE NOT EXISTS (SELECT FROM l WHERE l.prefix = m.prefix AND l.ts = m.ts AND l.peer_id = m.peer_id
+		    AND l.path_id = m.path_id)$m$ END)
 	USING $2, $3;
 END
 $$;
@@ -1056,13 +1089,12 @@ BEGIN
 		FOREACH e IN ARRAY coalesce(events, '{}') LOOP
 			CONTINUE WHEN e.ts <= k.closed;
 			shows := false;
-			IF e.kind IN ('A', 'S') THEN
-				FOREACH v IN ARRAY coalesce(e.verdicts, '{}') LOOP
-					shows := v.type = k.type AND v.hijacker_asn IS NOT DISTINCT FROM k.hijacker_asn;
-					EXIT WHEN shows;
-				END LOOP;
-				CONTINUE WHEN NOT shows AND e.kind = 'S';
-			END IF;
+			FOREACH v IN ARRAY coalesce(e.verdicts, '{}') LOOP
+				shows := v.type = k.type AND v.hijacker_asn IS NOT DISTINCT FROM k.hijacker_asn;
+				EXIT WHEN shows;
+			END LOOP;
+			CONTINUE WHEN NOT shows AND e.kind IN ('S', 'w', 'r', 'd', 'n');
+			shows := shows AND e.kind IN ('A', 'S');
 			how := NULL;
 			IF shows THEN
 				IF NOT open THEN
@@ -1125,10 +1157,11 @@ BEGIN
 			ELSIF open THEN
 				FOR i IN 1 .. cardinality(ps) LOOP
 					CONTINUE WHEN ps[i].peer_id <> e.peer_id OR ps[i].ended_at IS NOT NULL;
-					CONTINUE WHEN e.kind IN ('A', 'W') AND ps[i].path_id <> e.path_id;
+					CONTINUE WHEN e.kind NOT IN ('D', 'R') AND ps[i].path_id <> e.path_id;
 					CONTINUE WHEN e.kind = 'R' AND ps[i].last_seen >= e.begin_ts;
-					how := CASE e.kind WHEN 'A' THEN 'replaced' WHEN 'W' THEN 'withdraw' WHEN 'D'
-					    THEN 'session-down' ELSE 'not-refreshed' END;
+					how := CASE WHEN e.kind IN ('A', 'r') THEN 'replaced' WHEN e.kind IN ('W', 'w')
+					    THEN 'withdraw' WHEN e.kind IN ('D', 'd') THEN 'session-down'
+					    ELSE 'not-refreshed' END;
 					ps[i].ended_at := e.ts;
 					ps[i].ended_by := how;
 				END LOOP;
@@ -1228,7 +1261,8 @@ $$;
 
 -- what earlier versions had
 DROP FUNCTION IF EXISTS hunt.store(hunt.rule_case, bigint, int), hunt.judge_open(int, numeric),
-    hunt.settle(int, interval, timestamptz);
+    hunt.settle(int, interval, timestamptz), hunt.events_of(int, cidr[], timestamptz[], timestamptz),
+    hunt.log_tells(cidr, timestamptz, hunt.rule_event[]);
 
 -- hunt.store: keeps a case, in the place of the finding with this id or as a new one; true if
 -- something changed that people see.  said: the finding of which the operator's word holds, if not of that one.
@@ -1489,22 +1523,14 @@ BEGIN
 END
 $$;
 
--- hunt.log_tells: whether the events of a prefix since that time have what the first of its findings began with: a log
--- whose beginning has been dropped tells less than the findings do
-CREATE OR REPLACE FUNCTION hunt.log_tells(prefix cidr, since timestamptz, events hunt.rule_event[]) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-	SELECT NOT EXISTS (SELECT FROM hunt.finding_row r WHERE r.prefix = $1 AND r.first_seen = since
-	    AND r.state NOT IN ('resolved', 'outdated'))
-	    OR EXISTS (SELECT FROM unnest(events) e WHERE e.ts = since AND e.kind = 'A')
-$$;
-
 -- hunt.scan: judges what was committed since the last scan.
 --
 -- A finding is what the log, in the order of its times, makes of it (hunt.follow); commits come
 -- in another order when there are several collectors.  So events that are later than all that
 -- the findings of their prefix know of go on from there (hunt.follow_on); for others the
 -- findings of the prefix are read again from the log, since the time when none of them was open
--- (hunt.follow_anew).  An event that is met twice gives the same as once.
+-- (hunt.follow_anew), with what they remember of what the log has no more.  An event that is met twice gives the same as
+-- once.
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
@@ -1525,7 +1551,6 @@ DECLARE
 	since		timestamptz;
 	anew		cidr[];
 	anew_since	timestamptz[];
-	anew_from	timestamptz[];
 	n		int := 0;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtextextended('hunt.scan', 0)) THEN
@@ -1547,7 +1572,6 @@ BEGIN
 		sessions := '{}';
 		anew := '{}';
 		anew_since := '{}';
-		anew_from := '{}';
 		FOR b IN
 			SELECT p.collector, array_agg(w.peer_id) AS peers, array_agg(w.from_seq) AS from_seq,
 			    array_agg(w.to_seq) AS to_seq,
@@ -1609,20 +1633,12 @@ BEGIN
 			since := hunt.open_since(g.prefix, g.from_ts);
 			anew := anew || g.prefix;
 			anew_since := anew_since || since;
-			anew_from := anew_from || g.from_ts;
 		END LOOP;
 		IF cardinality(anew) > 0 THEN
-			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity') e
-			    JOIN unnest(anew, anew_since, anew_from) w (prefix, since, from_ts) USING (prefix)
+			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity', true) e
+			    JOIN unnest(anew, anew_since) w (prefix, since) USING (prefix)
 			LOOP
-				IF NOT hunt.log_tells(g.prefix, g.since, g.events) THEN
-					n := n + hunt.follow_on(cfg.version, g.prefix,
-					    ARRAY(SELECT e FROM unnest(g.events) e WHERE e.ts >= g.from_ts),
-					    cfg.percent);
-				ELSE
-					n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events,
-					    cfg.percent);
-				END IF;
+				n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
 			END LOOP;
 		END IF;
 		DELETE FROM bgp.batch_pending q WHERE q.consumer = 'hunt' AND q.batch_id = ANY (ids);
@@ -1754,6 +1770,7 @@ DECLARE
 	v	hunt.rule_verdict;
 	routes	hunt.rule_event[] := '{}';
 	mine	hunt.rule_event[];
+	route	hunt.rule_event;
 	ended	boolean;		-- by these rules, a route that showed it does not
 	over	boolean;
 	again	cidr[] := '{}';		-- to be followed anew
@@ -1790,8 +1807,10 @@ BEGIN
 		-- not shown any more, by the rules, at so many peers; or never shown at enough
 		over := s.here = 0 OR s.here < s.had AND s.seen - s.here >= greatest(1, round(s.seen * $2 / 100))
 		    OR coalesce(f.state <> 'candidate' AND s.seen < v.min_peers, false);
-		IF ended OR over THEN
-			routes := routes || mine;
+		IF ended OR over THEN	-- (one by one: in place)
+			FOREACH route IN ARRAY mine LOOP
+				routes := routes || route;
+			END LOOP;
 		END IF;
 		IF over THEN
 			IF f.state = 'candidate' AND f.note IS NULL THEN
@@ -1823,14 +1842,12 @@ BEGIN
 			PERFORM hunt.finding_changed(f, CASE f.state WHEN 'outdated' THEN 'outdated' ELSE 'rules' END);
 		END IF;
 	END LOOP;
-	-- (a log that has lost the beginning leaves them as they are)
 	SELECT array_agg(x.prefix), array_agg(hunt.open_since(x.prefix, x.since)) INTO again, again_since
 	FROM (SELECT r.prefix, min(r.first_seen) AS since FROM hunt.finding_row r
 	    WHERE r.prefix = ANY (again) AND r.ended_at IS NULL GROUP BY r.prefix) x;
-	FOR g IN SELECT a.*, e.events FROM hunt.events_of($1, again, again_since, 'infinity') e
+	FOR g IN SELECT a.*, e.events FROM hunt.events_of($1, again, again_since, 'infinity', true) e
 	    JOIN unnest(again, again_since) a (prefix, since) USING (prefix) WHERE again IS NOT NULL
 	LOOP
-		CONTINUE WHEN NOT hunt.log_tells(g.prefix, g.since, g.events);
 		PERFORM hunt.follow_anew($1, g.prefix, g.since, g.events, $2);
 	END LOOP;
 	routes := routes || ARRAY(SELECT r FROM hunt.rib_suspects($1) r);
@@ -2076,7 +2093,8 @@ COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], b
     'events that the rules object to, or that are of prefixes with findings';
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
     'ends of sessions and route refreshes of a peer';
-COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz) IS
+COMMENT ON FUNCTION hunt.remembered(cidr, timestamptz) IS 'what findings of a prefix have kept of their peers, as events';
+COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz, boolean) IS
     'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
 COMMENT ON FUNCTION hunt.setting(jsonb) IS 'settings of a configuration, or what holds without';
@@ -2108,7 +2126,7 @@ BEGIN
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,
 	    check_interval,check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,
 	    judged_paths,judge_prepends,annotate_route,judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,
-	    suspects,session_events,events_of,evidence_of,follow,setting,quiet_state,case_asns,finding_changed,store,
+	    suspects,session_events,remembered,events_of,evidence_of,follow,setting,quiet_state,case_asns,finding_changed,store,
 	    settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_suspects,config_load,
 	    finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);

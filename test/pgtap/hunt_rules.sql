@@ -406,6 +406,9 @@ DELETE FROM bgp.route_event WHERE prefix = '10.2.0.0/16' AND ts < pg_temp.at(52)
 SELECT pg_temp.say(53, 7, '10.2.0.0/16', '9 667') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT matches(pg_temp.found('10.2.0.0/16'), '; E\|0\|-\|- 667 ongoing 50-55 4/0$', 'a late event where the log no longer has what was before');
+SELECT is(string_agg(concat_ws(' ', e ->> 'kind', e ->> 'peer_asn', e ->> 'as_path', right(e ->> 'ts', 10)), ', ' ORDER BY n),
+    'announce 65004 9 667 50.000000Z, announce 65005 9 667 50.000000Z, announce 65006 9 667 50.000000Z, announce 65007 9 667 53.000000Z, announce 65004 9 667 55.000000Z', 'its evidence has all of it')
+FROM hunt.finding f, jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (e, n) WHERE f.finding_id = pg_temp.id('10.2.0.0/16');
 
 -- what RPKI says of it
 INSERT INTO hunt.vrp (prefix, max_length, asn) VALUES ('10.1.0.0/16', 16, 64500), ('10.1.1.0/24', 24, 701);
@@ -803,6 +806,40 @@ BEGIN
 END
 $$;
 SELECT pg_temp.trial(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
+
+-- and with a log of which the beginning goes meanwhile, of one peer or of all
+CREATE TEMP TABLE gone (LIKE bgp.route_event);
+CREATE FUNCTION pg_temp.trial_dropped(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	p	cidr := format('10.%s.0.0/16', 150 + seed);
+	cut	int := seed * 200 + 8 + seed % 7;
+	e	record;
+BEGIN
+	PERFORM setseed(seed / 1000.0);
+	PERFORM pg_temp.rules(p, min_peers, percent);
+	FOR e IN SELECT n, n / 2 AS at, 1 + floor(random() * 4)::int AS peer, (ARRAY['w', 'w', '9 64500', '9 667', '9 8 666', '9 666', '9 666', 'down'])[1 + floor(random() * 8)::int] AS what
+	    FROM generate_series(seed * 200, seed * 200 + 40) n ORDER BY n <= cut DESC, CASE WHEN n <= cut THEN n END, random() LOOP
+		IF e.n > cut AND NOT EXISTS (SELECT FROM pg_temp.gone g WHERE g.prefix = p) THEN
+			PERFORM hunt.scan();
+			WITH d AS (DELETE FROM bgp.route_event x WHERE x.prefix = p AND x.ts < pg_temp.at(20000 + cut / 2)
+			    AND (seed % 3 > 0 OR x.peer_id = pg_temp.peer(20 + 1 + seed % 4)) RETURNING *)
+			INSERT INTO pg_temp.gone SELECT * FROM d;
+		END IF;
+		PERFORM pg_temp.tell(20000 + e.at, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
+		IF random() < 0.4 THEN
+			PERFORM hunt.scan();
+		ELSIF random() < 0.1 THEN
+			PERFORM pg_temp.rules(p, min_peers, percent);
+		END IF;
+	END LOOP;
+	PERFORM hunt.scan();
+	INSERT INTO bgp.route_event SELECT * FROM pg_temp.gone g WHERE g.prefix = p;
+	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
+	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n'
+	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(20000), pg_temp.at(60000)) f WHERE f.prefix = p), format('the log lost its beginning, %s: as replayed', seed));
+END
+$$;
+SELECT pg_temp.trial_dropped(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
 
 SELECT * FROM finish();
 ROLLBACK;
