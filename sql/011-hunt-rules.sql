@@ -1530,10 +1530,10 @@ $$;
 -- the findings of their prefix know of go on from there (hunt.follow_on); for others the
 -- findings of the prefix are read again from the log, since the time when none of them was open
 -- (hunt.follow_anew), with what they remember of what the log has no more.  An event that is met twice gives the same as
--- once.
+-- once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
 	began		timestamptz := clock_timestamp();
 	cfg		record;
@@ -1761,7 +1761,7 @@ other rules need a transaction that may write)';
 -- peers hold now.  percent_was: the share of peers that must lose one, under the rules before.
 CREATE OR REPLACE FUNCTION hunt.judge_open(version int, percent numeric, percent_was numeric) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
 	f	hunt.finding_row;
 	was	hunt.finding_row;
