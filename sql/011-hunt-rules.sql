@@ -181,8 +181,8 @@ COMMENT ON TABLE hunt.scan_state IS 'how far hunt.scan is';
 COMMENT ON COLUMN hunt.scan_state.high_ts IS 'time of the latest event that was scanned';
 
 -- An event as rules see it: kind A announce, W withdraw, D session down or new, R a route
--- refresh has ended that began at begin_ts, S a route that is known to be there.  What a finding remembers of a peer (its
--- verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed.
+-- refresh has ended that began at begin_ts, S a route that is known to be there.  What a finding remembers of a peer
+-- (its verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed.
 DO $$
 BEGIN
 	IF to_regtype('hunt.rule_verdict') IS NULL THEN
@@ -960,28 +960,29 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
--- hunt.remembered: what the findings of a prefix since a time have kept of their peers, as events: the log may have it no
--- more.  Of each peer when it came and was last seen, and how it was lost; before that, what the evidence has.
+-- hunt.remembered: what the findings of a prefix since a time have kept of their peers, as events: the log may have it
+-- no more.  Of each peer when it came and was last seen, and how it was lost; before that, what the evidence has.
 CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT m.ts, m.peer_id, CASE m.how WHEN 'announce' THEN -1 ELSE -2 END,
-	    CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w' WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n'
-	    ELSE 'r' END::"char", f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address,
-	    p.peer_asn, NULL::timestamptz, ARRAY[ROW(f.type, f.hijacker_asn, f.configured_prefix,
+	SELECT m.ts, m.peer_id, CASE m.how WHEN 'announce' THEN -1 ELSE -2 END, CASE m.how WHEN 'announce' THEN 'S'
+	    WHEN 'withdraw' THEN 'w' WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' ELSE 'r' END::"char",
+	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
+	    NULL::timestamptz, ARRAY[ROW(f.type, f.hijacker_asn, f.configured_prefix,
 	    coalesce(m.path[cardinality(m.path)], f.hijacker_asn), f.asns_infected, f.community_annotation,
 	    f.annotation_rank, f.min_peers)::hunt.rule_verdict]
 	FROM hunt.finding_row f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
-		SELECT 1 AS n, q.peer_id, q.path_id, t.ts, t.how, q.path, q.as_path, NULL::inet AS next_hop, q.communities
+		SELECT 1 AS n, q.peer_id, q.path_id, t.ts, t.how, q.path, q.as_path, NULL::inet AS next_hop,
+		    q.communities
 		FROM hunt.finding_peer q, LATERAL (VALUES (q.since, 'announce'), (q.last_seen, 'announce'),
 		    (q.ended_at, q.ended_by)) t (ts, how)
 		WHERE q.finding_id = f.finding_id AND t.ts IS NOT NULL
 		UNION ALL
-		SELECT 2, e.peer_id, coalesce(e.path_id, -1), e.ts, e.kind, CASE WHEN e.as_path !~ '[^0-9 ]'
-		    THEN string_to_array(e.as_path, ' ')::bigint[] END, CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END,
-		    e.next_hop, e.communities
-		FROM jsonb_to_recordset(f.evidence) AS e (ts timestamptz, kind text, peer_id int, path_id bigint, as_path text,
-		    next_hop inet, communities text[])) x
+		SELECT 2, e.peer_id, coalesce(e.path_id, -1), e.ts, e.kind,
+		    CASE WHEN e.as_path !~ '[^0-9 ]' THEN string_to_array(e.as_path, ' ')::bigint[] END,
+		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END, e.next_hop, e.communities
+		FROM jsonb_to_recordset(f.evidence) AS e (ts timestamptz, kind text, peer_id int, path_id bigint,
+		    as_path text, next_hop inet, communities text[])) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id
 	WHERE f.prefix = $1 AND f.first_seen >= $2 AND f.state NOT IN ('resolved', 'outdated')
@@ -1529,8 +1530,8 @@ $$;
 -- in another order when there are several collectors.  So events that are later than all that
 -- the findings of their prefix know of go on from there (hunt.follow_on); for others the
 -- findings of the prefix are read again from the log, since the time when none of them was open
--- (hunt.follow_anew), with what they remember of what the log has no more.  An event that is met twice gives the same as
--- once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
+-- (hunt.follow_anew), with what they remember of what the log has no more.  An event that is met twice gives the same
+-- as once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
@@ -1635,7 +1636,8 @@ BEGIN
 			anew_since := anew_since || since;
 		END LOOP;
 		IF cardinality(anew) > 0 THEN
-			FOR g IN SELECT w.*, e.events FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity', true) e
+			FOR g IN SELECT w.*, e.events
+			    FROM hunt.events_of(cfg.version, anew, anew_since, 'infinity', true) e
 			    JOIN unnest(anew, anew_since) w (prefix, since) USING (prefix)
 			LOOP
 				n := n + hunt.follow_anew(cfg.version, g.prefix, g.since, g.events, cfg.percent);
@@ -2093,7 +2095,8 @@ COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], b
     'events that the rules object to, or that are of prefixes with findings';
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
     'ends of sessions and route refreshes of a peer';
-COMMENT ON FUNCTION hunt.remembered(cidr, timestamptz) IS 'what findings of a prefix have kept of their peers, as events';
+COMMENT ON FUNCTION hunt.remembered(cidr, timestamptz) IS
+    'what findings of a prefix have kept of their peers, as events';
 COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz, boolean) IS
     'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
@@ -2126,9 +2129,9 @@ BEGIN
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,
 	    check_interval,check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,
 	    judged_paths,judge_prepends,annotate_route,judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,
-	    suspects,session_events,remembered,events_of,evidence_of,follow,setting,quiet_state,case_asns,finding_changed,store,
-	    settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,rib_suspects,config_load,
-	    finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
+	    suspects,session_events,remembered,events_of,evidence_of,follow,setting,quiet_state,case_asns,
+	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,
+	    rib_suspects,config_load,finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
 END

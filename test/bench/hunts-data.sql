@@ -16,3 +16,11 @@ INSERT INTO bgp.rib_entry (since, first_announced, ts, seq, attributes_hash, pat
 SELECT t, t, t, n, n, -1, 200000 + n / 16, 10, p.peer_id, 'i', set_masklen(inet '1.0.0.0' + n / 16 % 64000 * 13 * 4096::bigint + n % 16 * 256, CASE WHEN n % 16 = 0 THEN 20 ELSE 24 END)::cidr,
     '', p.peer_address, ARRAY[p.peer_asn, 100 + n % 14, 1000 + (200000 + n / 16) * 7 % 4000, 200000 + n / 16], ARRAY['100:100', '200:200']
 FROM bgp.peer p, generate_series(0, :universe - 1) n, (SELECT :'before'::timestamptz - interval '20 days' AS t) t WHERE p.peer_asn <= 2003;
+-- which is in a base state as well: the log says nothing of it
+SELECT bgp.rib_base_leaf(:'before') \g /dev/null
+INSERT INTO bgp.rib_base (day, peer_id, first_prefix, last_prefix, routes)
+SELECT :'before', peer_id, (array_agg(prefix ORDER BY n))[1], (array_agg(prefix ORDER BY n DESC))[1], array_agg(ROW(since, first_announced, ts, seq, attributes_hash, path_id,
+    origin_asn, med, local_pref, origin, atomic_aggregate, prefix, qualifier, next_hop, path, communities, large_communities, ext_communities, aggregator, as_path, family, rd, labels,
+    attributes, nlri)::bgp.rib_base_route ORDER BY n)
+FROM (SELECT r.*, row_number() OVER (PARTITION BY peer_id ORDER BY prefix) AS n FROM bgp.rib_entry r) r GROUP BY peer_id, n / 200;
+INSERT INTO bgp.rib_base_day (peer_id, day, seen, routes) SELECT peer_id, :'before', pg_current_snapshot(), count(*) FROM bgp.rib_entry GROUP BY peer_id;
