@@ -815,7 +815,9 @@ BEGIN
 	PERFORM bgp.rib_entry_create($1);
 	IF $2 THEN
 		PERFORM bgp.rib_rebuild($1);
-		b.to_ts := greatest(b.to_ts, (SELECT q.last_seen FROM bgp.peer q WHERE q.peer_id = $1));
+		-- (of a peer whose log was replicated or restored, the log alone tells the time of its latest row)
+		EXECUTE format('SELECT greatest($1, max(ts)) FROM (%s) e', bgp.rib_events($1, 'true')) INTO b.to_ts
+		    USING greatest(b.to_ts, (SELECT q.last_seen FROM bgp.peer q WHERE q.peer_id = $1));
 		cost := 200000;
 	ELSIF b.from_ts < (SELECT r.applied_ts FROM bgp.rib_peer r WHERE r.peer_id = $1) THEN
 		PERFORM bgp.rib_late($1, b.from_seq, b.to_seq, b.from_ts, b.to_ts);

@@ -972,17 +972,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    f.annotation_rank, f.min_peers)::hunt.rule_verdict]
 	FROM hunt.finding_row f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
-		SELECT 1 AS n, q.peer_id, q.path_id, t.ts, t.how, q.path, q.as_path, NULL::inet AS next_hop,
-		    q.communities
-		FROM hunt.finding_peer q, LATERAL (VALUES (q.since, 'announce'), (q.last_seen, 'announce'),
-		    (q.ended_at, q.ended_by)) t (ts, how)
-		WHERE q.finding_id = f.finding_id AND t.ts IS NOT NULL
-		UNION ALL
-		SELECT 2, e.peer_id, coalesce(e.path_id, -1), e.ts, e.kind,
-		    CASE WHEN e.as_path !~ '[^0-9 ]' THEN string_to_array(e.as_path, ' ')::bigint[] END,
-		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END, e.next_hop, e.communities
+		SELECT 1 AS n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how,
+		    CASE WHEN e.as_path !~ '[^0-9 ]' THEN string_to_array(e.as_path, ' ')::bigint[] END AS path,
+		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END AS as_path, e.next_hop, e.communities
 		FROM jsonb_to_recordset(f.evidence) AS e (ts timestamptz, kind text, peer_id int, path_id bigint,
-		    as_path text, next_hop inet, communities text[])) x
+		    as_path text, next_hop inet, communities text[])
+		UNION ALL
+		SELECT 2, q.peer_id, q.path_id, t.ts, 'announce', q.path, q.as_path, NULL, q.communities
+		FROM hunt.finding_peer q, LATERAL (VALUES (q.since), (q.last_seen)) t (ts)
+		WHERE q.finding_id = f.finding_id
+		UNION ALL
+		SELECT 2, q.peer_id, q.path_id, q.ended_at, q.ended_by, NULL, NULL, NULL, NULL
+		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id
 	WHERE f.prefix = $1 AND f.first_seen >= $2 AND f.state NOT IN ('resolved', 'outdated')
@@ -1009,7 +1010,8 @@ BEGIN
 	    a AS (
 		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
-		FROM e
+		FROM e WHERE e.kind NOT IN ('d', 'n') OR NOT EXISTS (SELECT FROM s WHERE s.peer_id = e.peer_id
+		    AND s.ts = e.ts)
 		UNION ALL
 		SELECT k.prefix, s.*
 		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k JOIN s ON s.peer_id = k.peer_id
@@ -1158,7 +1160,7 @@ BEGIN
 			ELSIF open THEN
 				FOR i IN 1 .. cardinality(ps) LOOP
 					CONTINUE WHEN ps[i].peer_id <> e.peer_id OR ps[i].ended_at IS NOT NULL;
-					CONTINUE WHEN e.kind NOT IN ('D', 'R') AND ps[i].path_id <> e.path_id;
+					CONTINUE WHEN e.kind NOT IN ('D', 'd', 'R') AND ps[i].path_id <> e.path_id;
 					CONTINUE WHEN e.kind = 'R' AND ps[i].last_seen >= e.begin_ts;
 					how := CASE WHEN e.kind IN ('A', 'r') THEN 'replaced' WHEN e.kind IN ('W', 'w')
 					    THEN 'withdraw' WHEN e.kind IN ('D', 'd') THEN 'session-down'

@@ -363,7 +363,11 @@ SELECT ok(pg_temp.by_rib('infinity'), 'bgp.rib serves');
 SELECT ok(NOT pg_temp.by_rib(pg_temp.at(100)), 'not for what was before');
 UPDATE bgp.rib_peer SET rebuild = true WHERE peer_id = pg_temp.id(6);
 SELECT ok(NOT pg_temp.by_rib('infinity'), 'nor if it is to be made anew');
+UPDATE bgp.peer SET last_seen = pg_temp.at(100) WHERE peer_id = pg_temp.id(6);
+DELETE FROM bgp.batch_pending WHERE consumer = 'rib';
+SELECT pg_temp.route(6, 1000, 'W', '203.0.113.0/24') \g /dev/null
 SELECT bgp.rib_follow('tap') \g /dev/null
+SELECT is((SELECT applied_ts FROM bgp.rib_peer WHERE peer_id = pg_temp.id(6)), pg_temp.at(1000), 'made anew, it is as late as the latest row of the log');
 DELETE FROM bgp.consumer WHERE name = 'rib';
 SELECT ok(NOT pg_temp.by_rib('infinity'), 'or is told of no batch');
 INSERT INTO bgp.consumer VALUES ('rib');
