@@ -6,7 +6,6 @@ CREATE TABLE IF NOT EXISTS bgp.consumer (
 	name	text PRIMARY KEY
 );
 COMMENT ON TABLE bgp.consumer IS 'who is told of each committed batch through bgp.batch_pending';
-INSERT INTO bgp.consumer VALUES ('rib') ON CONFLICT DO NOTHING;
 
 -- Written in the transaction of the rows, deleted in that of the work: each event is dealt
 -- with once, whatever the order of commits.
@@ -241,9 +240,15 @@ COMMENT ON COLUMN bgp.rib_peer.failing_since IS 'since then the routes cannot be
 COMMENT ON COLUMN bgp.rib_peer.retry_at IS 'it is not tried again before';
 COMMENT ON COLUMN bgp.rib_peer.error IS 'why not: SQLSTATE and message of the last try';
 
--- a log that was there before this version
+ALTER TABLE bgp.rib_peer ADD COLUMN IF NOT EXISTS ahead_ts timestamptz;
+COMMENT ON COLUMN bgp.rib_peer.ahead_ts IS
+    'the routes may show rows up to this time of batches that are pending: those of prefixes that were read again';
+
+-- bgp.rib is told of batches from now on; a log that was there before has to be read
+WITH told AS (INSERT INTO bgp.consumer VALUES ('rib') ON CONFLICT DO NOTHING RETURNING name)
 INSERT INTO bgp.rib_peer (peer_id, rebuild)
-SELECT p.peer_id, true FROM bgp.peer p ON CONFLICT DO NOTHING;
+SELECT p.peer_id, true FROM bgp.peer p
+ON CONFLICT (peer_id) DO UPDATE SET rebuild = true WHERE EXISTS (SELECT FROM told);
 
 -- bgp.nlri_key: the part of an NLRI that tells its route apart (EVPN: RFC 7432 section 7, RFC 9136).
 CREATE OR REPLACE FUNCTION bgp.nlri_key(family text, nlri jsonb) RETURNS jsonb
@@ -485,16 +490,22 @@ BEGIN
 		SELECT q.* INTO due_ts, due_from_seq, due_to_seq FROM bgp.rib_peer r, LATERAL (
 		    SELECT min(b.from_ts) AS from_ts, min(b.from_seq) AS from_seq, max(b.to_seq) AS to_seq
 		    FROM bgp.batch_pending b WHERE b.consumer = 'rib' AND b.peer_id = r.peer_id) q
-		WHERE r.peer_id = rib_sql.peer_id AND r.applied_ts <= at AND NOT r.rebuild
-		  AND (q.from_ts IS NULL OR q.from_ts >= r.applied_ts)
-		  AND EXISTS (SELECT FROM bgp.consumer c WHERE c.name = 'rib');
+		WHERE r.peer_id = rib_sql.peer_id AND greatest(r.applied_ts, r.ahead_ts) <= at AND NOT r.rebuild
+		  AND r.applied_ts IS NOT NULL AND (q.from_ts IS NULL OR q.from_ts >= r.applied_ts)
+		  AND EXISTS (SELECT FROM bgp.consumer c WHERE c.name = 'rib')
+		  AND to_regclass('bgp.rib_entry_' || r.peer_id) IS NOT NULL;
 		kept := FOUND;
+	END IF;
+	IF NOT kept OR due_ts IS NOT NULL THEN
+		base_day := bgp.rib_base_find(peer_id, at);
+		from_ts := coalesce(bgp.day_start(base_day), '-infinity');
+		-- (a base state that is newer than the first of those batches leaves less to be read)
+		kept := kept AND due_ts >= from_ts;
 	END IF;
 	IF kept THEN
 		from_ts := coalesce(due_ts, 'infinity');
 	ELSE
-		base_day := bgp.rib_base_find(peer_id, at);
-		from_ts := coalesce(bgp.day_start(base_day), '-infinity');
+		due_ts := NULL;
 	END IF;
 	SELECT s.ts, s.seq INTO wipe FROM bgp.session_log s
 	WHERE s.peer_id = rib_sql.peer_id AND s.event IN ('up', 'down') AND s.ts >= from_ts AND s.ts <= at
@@ -646,6 +657,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
 	PERFORM bgp.rib_base_write(peer_id, day);
+	-- what was not applied yet goes as well: the base state has it
+	UPDATE bgp.rib_peer r SET rebuild = true
+	WHERE r.peer_id = rib_forget_before.peer_id AND NOT r.rebuild AND EXISTS (SELECT FROM bgp.batch_pending b
+	    WHERE b.consumer = 'rib' AND b.peer_id = rib_forget_before.peer_id AND b.from_ts < bgp.day_start(day));
 	INSERT INTO bgp.rib_horizon AS h VALUES (peer_id, day)
 	ON CONFLICT ON CONSTRAINT rib_horizon_pkey DO UPDATE SET day = greatest(h.day, excluded.day);
 END
@@ -799,12 +814,18 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	b	record;
+	ahead	timestamptz;
 BEGIN
+	-- a peer that is new here, but whose log is not (it was restored or replicated)
+	IF NOT rebuild AND NOT EXISTS (SELECT FROM bgp.rib_peer r WHERE r.peer_id = $1) THEN
+		EXECUTE format('SELECT EXISTS (%s)', bgp.rib_events($1, 'ts < $1')) INTO rebuild
+		    USING (SELECT min(q.from_ts) FROM bgp.batch_pending q WHERE q.consumer = 'rib' AND q.peer_id = $1);
+	END IF;
 	WITH due AS (
 		SELECT x.batch_id FROM (SELECT batch_id,
 		    sum(to_seq - from_seq) OVER (ORDER BY batch_id) - (to_seq - from_seq) AS before
 		    FROM bgp.batch_pending WHERE consumer = 'rib' AND peer_id = $1) x
-		WHERE x.before < 100000 OR $2),
+		WHERE x.before < 100000 OR rebuild),
 	gone AS (
 		DELETE FROM bgp.batch_pending d USING due
 		WHERE d.batch_id = due.batch_id AND d.consumer = 'rib' AND d.peer_id = $1
@@ -813,7 +834,7 @@ BEGIN
 	    max(to_ts) AS to_ts
 	INTO b FROM gone;
 	PERFORM bgp.rib_entry_create($1);
-	IF $2 THEN
+	IF rebuild THEN
 		PERFORM bgp.rib_rebuild($1);
 		-- (of a peer whose log was replicated or restored, the log alone tells the time of its latest row)
 		EXECUTE format('SELECT greatest($1, max(ts)) FROM (%s) e', bgp.rib_events($1, 'true')) INTO b.to_ts
@@ -821,14 +842,16 @@ BEGIN
 		cost := 200000;
 	ELSIF b.from_ts < (SELECT r.applied_ts FROM bgp.rib_peer r WHERE r.peer_id = $1) THEN
 		PERFORM bgp.rib_late($1, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
+		ahead := (SELECT max(q.to_ts) FROM bgp.batch_pending q WHERE q.consumer = 'rib' AND q.peer_id = $1);
 		cost := 100000;
 	ELSE
 		cost := bgp.rib_apply($1, b.from_seq, b.to_seq, b.from_ts, b.to_ts);
 	END IF;
 	batches := b.batches;
-	INSERT INTO bgp.rib_peer AS r (peer_id, applied_ts) VALUES ($1, b.to_ts)
-	ON CONFLICT (peer_id) DO UPDATE SET applied_ts = greatest(r.applied_ts, excluded.applied_ts), rebuild = false,
-	    failing_since = NULL, retry_at = NULL, error = NULL;
+	INSERT INTO bgp.rib_peer AS r (peer_id, applied_ts, ahead_ts) VALUES ($1, b.to_ts, ahead)
+	ON CONFLICT (peer_id) DO UPDATE SET applied_ts = greatest(r.applied_ts, excluded.applied_ts),
+	    ahead_ts = greatest(r.ahead_ts, excluded.ahead_ts), rebuild = false, failing_since = NULL, retry_at = NULL,
+	    error = NULL;
 END
 $$;
 COMMENT ON FUNCTION bgp.rib_follow_peer(int, boolean) IS 'brings the routes of a peer up to date with the log';

@@ -960,33 +960,42 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
--- hunt.remembered: what the findings of a prefix since a time have kept of their peers, as events: the log may have it
--- no more.  Of each peer when it came and was last seen, and how it was lost; before that, what the evidence has.
-CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
+-- hunt.remembered: what the findings of a prefix since a time have kept of days that the log of a peer has lost, as
+-- events that are judged anew: what the evidence has, and of each peer when it came and was last seen, and how it was
+-- lost.  begin_ts, where the evidence does not have all of it: until when the finding is known to have been open.
+CREATE OR REPLACE FUNCTION hunt.remembered(version int, prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT m.ts, m.peer_id, CASE m.how WHEN 'announce' THEN -1 ELSE -2 END, CASE m.how WHEN 'announce' THEN 'S'
-	    WHEN 'withdraw' THEN 'w' WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' ELSE 'r' END::"char",
+	SELECT m.ts, m.peer_id, m.n - 1000, CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w'
+	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' ELSE 'r' END::"char",
 	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
-	    NULL::timestamptz, ARRAY[ROW(f.type, f.hijacker_asn, f.configured_prefix,
-	    coalesce(m.path[cardinality(m.path)], f.hijacker_asn), f.asns_infected, f.community_annotation,
-	    f.annotation_rank, f.min_peers)::hunt.rule_verdict]
+	    CASE WHEN jsonb_array_length(f.evidence) >= 100 THEN least(f.ended_at, bgp.day_start(h.day)) END, v.verdicts
 	FROM hunt.finding_row f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
-		SELECT 1 AS n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how,
-		    CASE WHEN e.as_path !~ '[^0-9 ]' THEN string_to_array(e.as_path, ' ')::bigint[] END AS path,
+		SELECT u.n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how,
+		    ARRAY(SELECT a[1]::bigint FROM regexp_matches(e.as_path, '\d{1,10}', 'g') a) AS path,
 		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END AS as_path, e.next_hop, e.communities
-		FROM jsonb_to_recordset(f.evidence) AS e (ts timestamptz, kind text, peer_id int, path_id bigint,
-		    as_path text, next_hop inet, communities text[])
+		FROM jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (x, n),
+		    jsonb_to_record(u.x) AS e (ts timestamptz, kind text, peer_id int, path_id bigint, as_path text,
+		    next_hop inet, communities text[])
 		UNION ALL
-		SELECT 2, q.peer_id, q.path_id, t.ts, 'announce', q.path, q.as_path, NULL, q.communities
+		SELECT 102, q.peer_id, q.path_id, t.ts, 'announce', q.path, q.as_path, NULL, q.communities
 		FROM hunt.finding_peer q, LATERAL (VALUES (q.since), (q.last_seen)) t (ts)
 		WHERE q.finding_id = f.finding_id
 		UNION ALL
-		SELECT 2, q.peer_id, q.path_id, q.ended_at, q.ended_by, NULL, NULL, NULL, NULL
-		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL) x
+		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id, q.ended_at,
+		    q.ended_by, NULL, NULL, NULL, NULL
+		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL
+		    AND q.ended_by <> 'rules') x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id
-	WHERE f.prefix = $1 AND f.first_seen >= $2 AND f.state NOT IN ('resolved', 'outdated')
+	    JOIN bgp.rib_horizon h ON h.peer_id = m.peer_id AND m.ts < bgp.day_start(h.day),
+	    LATERAL (SELECT CASE WHEN m.how = 'announce' THEN ARRAY(SELECT j FROM hunt.judge($1, f.prefix, m.path,
+		m.as_path, m.communities, p.peer_asn) j
+		WHERE j.type = f.type AND j.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn)
+		ELSE ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, NULL, NULL, NULL, NULL)::hunt.rule_verdict] END
+		AS verdicts) v
+	WHERE f.prefix = $2 AND f.first_seen >= $3 AND f.state NOT IN ('resolved', 'outdated')
+	  AND cardinality(v.verdicts) > 0
 $$;
 
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
@@ -1022,9 +1031,9 @@ BEGIN
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
 	    FROM a GROUP BY of_prefix$f$,
 	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4, CASE WHEN $5
-	    THEN $m$UNION ALL SELECT m.*, w.since FROM w, hunt.remembered(w.prefix, w.since) m
+	    THEN format($m$UNION ALL SELECT m.*, w.since FROM w, hunt.remembered(%s, w.prefix, w.since) m
 		WHERE NOT EXISTS (SELECT FROM l WHERE l.prefix = m.prefix AND l.ts = m.ts AND l.peer_id = m.peer_id
-		    AND l.path_id = m.path_id)$m$ END)
+		    AND l.path_id = m.path_id)$m$, $1) END)
 	USING $2, $3;
 END
 $$;
@@ -1062,6 +1071,7 @@ DECLARE
 	keys	text[];
 	ev	jsonb[];
 	open	boolean;
+	known	timestamptz;	-- it is known to have been open until then
 	shows	boolean;
 	how	text;
 	i	int;
@@ -1082,6 +1092,7 @@ BEGIN
 		ps := '{}';
 		keys := '{}';
 		ev := '{}';
+		known := NULL;
 		IF open THEN
 			SELECT coalesce(array_agg(c ORDER BY c.peer_id, c.path_id), '{}'),
 			    coalesce(array_agg(c.peer_id || ' ' || c.path_id ORDER BY c.peer_id, c.path_id), '{}')
@@ -1116,7 +1127,9 @@ BEGIN
 					keys := '{}';
 					ev := '{}';
 					open := true;
+					known := NULL;
 				END IF;
+				known := greatest(known, CASE e.kind WHEN 'S' THEN e.begin_ts END);
 				f.first_seen := least(f.first_seen, e.ts);
 				f.last_seen := greatest(f.last_seen, e.ts);
 				f.configured_prefix := v.configured_prefix;
@@ -1175,7 +1188,7 @@ BEGIN
 			IF cardinality(ev) > 100 THEN
 				ev := ev[1:50] || ev[52:];
 			END IF;
-			CONTINUE WHEN shows;
+			CONTINUE WHEN shows OR e.ts < known;
 			-- is it over?
 			SELECT count(*) FILTER (WHERE p.shows), count(*) INTO here, seen
 			FROM (SELECT bool_or(p.ended_at IS NULL) AS shows FROM unnest(ps) p GROUP BY p.peer_id) p;
@@ -1532,8 +1545,8 @@ $$;
 -- in another order when there are several collectors.  So events that are later than all that
 -- the findings of their prefix know of go on from there (hunt.follow_on); for others the
 -- findings of the prefix are read again from the log, since the time when none of them was open
--- (hunt.follow_anew), with what they remember of what the log has no more.  An event that is met twice gives the same
--- as once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
+-- (hunt.follow_anew), with what they remember of days that the log has no more.  An event that is met twice gives the
+-- same as once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
@@ -2097,8 +2110,8 @@ COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], b
     'events that the rules object to, or that are of prefixes with findings';
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
     'ends of sessions and route refreshes of a peer';
-COMMENT ON FUNCTION hunt.remembered(cidr, timestamptz) IS
-    'what findings of a prefix have kept of their peers, as events';
+COMMENT ON FUNCTION hunt.remembered(int, cidr, timestamptz) IS
+    'what findings of a prefix have kept of days that the log has lost, as events';
 COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz, boolean) IS
     'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';

@@ -310,4 +310,7 @@ forget_all
 others_at_it
 forget_all
 one_peer_fails
+sql "DELETE FROM bgp.consumer WHERE name = 'rib'; UPDATE bgp.schema_version SET checksum = 'of another release' WHERE version = 7"
+scripts/exabgp-pg-db upgrade >"$work/init.log" 2>&1
+is "$(sql "SELECT bool_and(rebuild) FROM bgp.rib_peer")" t "bgp.rib is made anew if it was not told of batches for a time"
 done_testing

@@ -403,12 +403,14 @@ SELECT hunt.scan() \g /dev/null
 SELECT pg_temp.say(55, 4, '10.2.0.0/16', '9 667') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 DELETE FROM bgp.route_event WHERE prefix = '10.2.0.0/16' AND ts < pg_temp.at(52);
+INSERT INTO bgp.rib_horizon SELECT pg_temp.peer(n), '2026-01-02' FROM generate_series(1, 12) n;
 SELECT pg_temp.say(53, 7, '10.2.0.0/16', '9 667') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT matches(pg_temp.found('10.2.0.0/16'), '; E\|0\|-\|- 667 ongoing 50-55 4/0$', 'a late event where the log no longer has what was before');
 SELECT is(string_agg(concat_ws(' ', e ->> 'kind', e ->> 'peer_asn', e ->> 'as_path', right(e ->> 'ts', 10)), ', ' ORDER BY n),
     'announce 65004 9 667 50.000000Z, announce 65005 9 667 50.000000Z, announce 65006 9 667 50.000000Z, announce 65007 9 667 53.000000Z, announce 65004 9 667 55.000000Z', 'its evidence has all of it')
 FROM hunt.finding f, jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (e, n) WHERE f.finding_id = pg_temp.id('10.2.0.0/16');
+DELETE FROM bgp.rib_horizon;
 
 -- what RPKI says of it
 INSERT INTO hunt.vrp (prefix, max_length, asn) VALUES ('10.1.0.0/16', 16, 64500), ('10.1.1.0/24', 24, 701);
@@ -781,6 +783,45 @@ SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ignored 9690-9700 5/0', 'i
 SELECT hunt.config_load('{"rules": [{"prefixes": ["10.38.0.0/16"], "origin_asns": [64500]}], "dormant_after": "1000 days"}') \g /dev/null
 SELECT is(pg_temp.found('10.38.0.0/16'), 'E|0|-|- 666 ongoing 9690-9700 5/0', 'and not by those that have no autoignore');
 
+-- what a finding remembers is asked only of days that the log has lost
+SELECT pg_temp.rules('10.40.0.0/16') \g /dev/null
+SELECT pg_temp.tell(9810, 5, '10.40.0.0/16', '9 666'), pg_temp.tell(9820, 5, NULL, 'begin'), pg_temp.tell(9830, 5, NULL, 'end') \g /dev/null
+SELECT pg_temp.now_is('10.40.0.0/16', 'E|0|-|- 666 withdrawn 9810-9810-9830 1/1', 'not refreshed');
+SELECT pg_temp.tell(9825, 5, '10.40.0.0/16', '9 666') \g /dev/null
+SELECT pg_temp.now_is('10.40.0.0/16', 'E|0|-|- 666 ongoing 9810-9825 1/0', 'it was, as a late update says');
+SELECT pg_temp.rules('10.43.0.0/16') \g /dev/null
+SELECT pg_temp.tell(9840, 5, '10.43.0.0/16', '9 3 666'), pg_temp.tell(9840, 6, '10.43.0.0/16', '9 5 666'), pg_temp.tell(9840, 7, '10.43.0.0/16', '9 5 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.43.0.0/16"], "origin_asns": [666], "neighbors": [3]}, {"prefixes": ["10.43.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT pg_temp.tell(9849, 5, '10.43.0.0/16', '9 5 666'), pg_temp.tell(9839, 4, '10.43.0.0/16', '9 5 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(string_agg(concat_ws(' ', type, hijacker_asn, state, peers_seen, peers_withdrawn), '; ' ORDER BY type), (SELECT string_agg(concat_ws(' ', type, hijacker_asn, state, peers_seen, peers_withdrawn), '; ' ORDER BY type)
+    FROM hunt.replay(pg_temp.at(9800), pg_temp.at(9900)) WHERE prefix = '10.43.0.0/16'), 'that rules ended a route is none of its events') FROM hunt.finding WHERE prefix = '10.43.0.0/16' AND state <> 'outdated';
+-- more happened than the evidence keeps: when a peer came that came again is lost
+SELECT pg_temp.rules('10.41.0.0/16', 1, 100) \g /dev/null
+SELECT pg_temp.tell(9700 + n, 7, '10.41.0.0/16', '9 666') FROM generate_series(1, 50) n \g /dev/null
+SELECT pg_temp.tell(9700 + s, p, '10.41.0.0/16', w) FROM (VALUES (60, 5, '9 666'), (62, 7, 'w'), (65, 6, '9 666'), (70, 5, 'w'), (71, 5, '9 666')) v (s, p, w) ORDER BY s \g /dev/null
+SELECT pg_temp.tell(9780 + n, 5, '10.41.0.0/16', '9 666') FROM generate_series(1, 46) n \g /dev/null
+SELECT pg_temp.now_is('10.41.0.0/16', 'E|0|-|- 666 ongoing 9701-9826 3/1', 'a hundred updates');
+SELECT hunt.acknowledge(pg_temp.id('10.41.0.0/16')) \g /dev/null
+SELECT set_config('tap.changes', (SELECT count(*)::text FROM hunt.finding_change), true) \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.41.0.0/16' AND ts < pg_temp.at(9800);
+INSERT INTO bgp.rib_horizon SELECT pg_temp.peer(20 + n), '2026-01-02' FROM generate_series(1, 7) n;
+SELECT pg_temp.tell(9810.5, 4, '10.41.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.41.0.0/16'), 'E|0|-|- 666 ongoing 9701-9826 4/1', 'it is known to have been open all along');
+SELECT is((SELECT acknowledged FROM hunt.finding WHERE finding_id = pg_temp.id('10.41.0.0/16')), true, 'the same finding');
+SELECT is(count(*) - current_setting('tap.changes')::int, 1::bigint, 'of which one peer more is told') FROM hunt.finding_change;
+-- announced and withdrawn in the same microsecond
+SELECT pg_temp.rules('10.42.0.0/16') \g /dev/null
+SELECT pg_temp.tell(9850, 5, '10.42.0.0/16', '9 666'), pg_temp.tell(9850, 5, '10.42.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.42.0.0/16';
+SELECT pg_temp.tell(9849, 6, '10.42.0.0/16', '9 666'), pg_temp.tell(9851, 6, '10.42.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.42.0.0/16'), 'E|0|-|- 666 withdrawn 9849-9850-9851 2/2', 'what was lost in the microsecond that it came is lost');
+DELETE FROM bgp.rib_horizon;
+
 -- at random: updates and sessions of four peers in any order of commits, scans and the same rules in between
 CREATE FUNCTION pg_temp.trial(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -807,25 +848,27 @@ END
 $$;
 SELECT pg_temp.trial(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
 
--- and with a log of which the beginning goes meanwhile, of one peer or of all
+-- and when retention drops days meanwhile, of one peer or of all: 40 events from noon on, half an hour each, and those before midnight go
+SELECT format('CREATE TABLE bgp.other_days_%1$s PARTITION OF bgp.route_event_%1$s DEFAULT', pg_temp.peer(20 + n)) FROM generate_series(1, 4) n \gexec
 CREATE TEMP TABLE gone (LIKE bgp.route_event);
 CREATE FUNCTION pg_temp.trial_dropped(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	p	cidr := format('10.%s.0.0/16', 150 + seed);
-	cut	int := seed * 200 + 8 + seed % 7;
+	noon	int := (20 + seed * 2) * 86400;	-- after pg_temp.at(0), which is at noon
+	losers	int[] := ARRAY(SELECT pg_temp.peer(20 + n) FROM generate_series(1, 4) n WHERE seed % 3 > 0 OR n = 1 + seed % 4);
 	e	record;
 BEGIN
 	PERFORM setseed(seed / 1000.0);
 	PERFORM pg_temp.rules(p, min_peers, percent);
-	FOR e IN SELECT n, n / 2 AS at, 1 + floor(random() * 4)::int AS peer, (ARRAY['w', 'w', '9 64500', '9 667', '9 8 666', '9 666', '9 666', 'down'])[1 + floor(random() * 8)::int] AS what
-	    FROM generate_series(seed * 200, seed * 200 + 40) n ORDER BY n <= cut DESC, CASE WHEN n <= cut THEN n END, random() LOOP
-		IF e.n > cut AND NOT EXISTS (SELECT FROM pg_temp.gone g WHERE g.prefix = p) THEN
+	FOR e IN SELECT n, 1 + floor(random() * 4)::int AS peer, (ARRAY['w', 'w', '9 64500', '9 667', '9 8 666', '9 666', '9 666', 'down'])[1 + floor(random() * 8)::int] AS what
+	    FROM generate_series(0, 40) n ORDER BY n < 24 DESC, CASE WHEN n < 24 THEN n END, random() LOOP
+		IF e.n >= 24 AND NOT EXISTS (SELECT FROM bgp.rib_horizon) THEN
 			PERFORM hunt.scan();
-			WITH d AS (DELETE FROM bgp.route_event x WHERE x.prefix = p AND x.ts < pg_temp.at(20000 + cut / 2)
-			    AND (seed % 3 > 0 OR x.peer_id = pg_temp.peer(20 + 1 + seed % 4)) RETURNING *)
+			WITH d AS (DELETE FROM bgp.route_event x WHERE x.peer_id = ANY (losers) AND x.ts < pg_temp.at(noon + 43200) AND x.prefix = p RETURNING *)
 			INSERT INTO pg_temp.gone SELECT * FROM d;
+			INSERT INTO bgp.rib_horizon SELECT unnest(losers), (pg_temp.at(noon + 43200) AT TIME ZONE 'UTC')::date;
 		END IF;
-		PERFORM pg_temp.tell(20000 + e.at, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
+		PERFORM pg_temp.tell(noon + e.n * 1800, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
 		IF random() < 0.4 THEN
 			PERFORM hunt.scan();
 		ELSIF random() < 0.1 THEN
@@ -833,10 +876,11 @@ BEGIN
 		END IF;
 	END LOOP;
 	PERFORM hunt.scan();
+	DELETE FROM bgp.rib_horizon;
 	INSERT INTO bgp.route_event SELECT * FROM pg_temp.gone g WHERE g.prefix = p;
-	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
-	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n'
-	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(20000), pg_temp.at(60000)) f WHERE f.prefix = p), format('the log lost its beginning, %s: as replayed', seed));
+	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn, f.evidence), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
+	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn, f.evidence), E'\n'
+	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(noon), pg_temp.at(noon + 86400)) f WHERE f.prefix = p), format('the log lost a day, %s: as replayed', seed));
 END
 $$;
 SELECT pg_temp.trial_dropped(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;

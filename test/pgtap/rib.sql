@@ -301,11 +301,14 @@ RESET client_min_messages;
 
 INSERT INTO pg_temp.peer SELECT 6, bgp.ensure_peer('tap', '192.0.2.6', 64606, NULL, NULL, '2024-03-01 00:00:00+00');
 SELECT bgp.ensure_partition(pg_temp.id(6), '2024-03-01') \g /dev/null
--- the routes of peer 6 by the log alone, or by what bgp.rib has and what it has yet to apply
-CREATE FUNCTION pg_temp.routes(at timestamptz, within cidr, exact cidr[], kept boolean) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
+-- the routes of a peer by the log alone, or by what bgp.rib has and what it has yet to apply
+CREATE FUNCTION pg_temp.routes(n int, at timestamptz, within cidr, exact cidr[], kept boolean) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT to_jsonb(r) FROM (%s) r ORDER BY 1', bgp.rib_sql(pg_temp.id(6), at, within, exact, kept));
+	RETURN QUERY EXECUTE format('SELECT to_jsonb(r) FROM (%s) r ORDER BY 1', bgp.rib_sql(pg_temp.id(n), at, within, exact, kept));
 END
+$$;
+CREATE FUNCTION pg_temp.same(n int, at timestamptz, why text) RETURNS text LANGUAGE sql AS $$
+	SELECT results_eq(format('SELECT pg_temp.routes(%s, %L, NULL, NULL, true)', n, at), format('SELECT pg_temp.routes(%s, %L, NULL, NULL, false)', n, at), why)
 $$;
 CREATE FUNCTION pg_temp.by_rib(at timestamptz) RETURNS boolean LANGUAGE sql AS
     $$ SELECT strpos(bgp.rib_sql(pg_temp.id(6), at, NULL, NULL, true), 'rib_entry') > 0 $$;
@@ -344,9 +347,9 @@ BEGIN
 			END IF;
 			FOREACH at IN ARRAY ARRAY['infinity', pg_temp.at(clock), pg_temp.at(clock - 2), pg_temp.at(clock - 9)] LOOP
 				IF pg_temp.by_rib(at) THEN by_rib := by_rib + 1; ELSE by_log := by_log + 1; END IF;
-				IF ARRAY(SELECT pg_temp.routes(at, NULL, NULL, true)) <> ARRAY(SELECT pg_temp.routes(at, NULL, NULL, false))
-				    OR ARRAY(SELECT pg_temp.routes(at, net, NULL, true)) <> ARRAY(SELECT pg_temp.routes(at, net, NULL, false))
-				    OR ARRAY(SELECT pg_temp.routes(at, NULL, ARRAY[net], true)) <> ARRAY(SELECT pg_temp.routes(at, NULL, ARRAY[net], false)) THEN
+				IF ARRAY(SELECT pg_temp.routes(6, at, NULL, NULL, true)) <> ARRAY(SELECT pg_temp.routes(6, at, NULL, NULL, false))
+				    OR ARRAY(SELECT pg_temp.routes(6, at, net, NULL, true)) <> ARRAY(SELECT pg_temp.routes(6, at, net, NULL, false))
+				    OR ARRAY(SELECT pg_temp.routes(6, at, NULL, ARRAY[net], true)) <> ARRAY(SELECT pg_temp.routes(6, at, NULL, ARRAY[net], false)) THEN
 					wrong := format('step %s, at %s', i, at);
 					RETURN;
 				END IF;
@@ -371,6 +374,41 @@ SELECT is((SELECT applied_ts FROM bgp.rib_peer WHERE peer_id = pg_temp.id(6)), p
 DELETE FROM bgp.consumer WHERE name = 'rib';
 SELECT ok(NOT pg_temp.by_rib('infinity'), 'or is told of no batch');
 INSERT INTO bgp.consumer VALUES ('rib');
+
+-- a late batch has prefixes read again, from all of the log, while more than is dealt with at a time is pending
+INSERT INTO pg_temp.peer SELECT n, bgp.ensure_peer('tap', ('192.0.2.' || n)::inet, 64600 + n, NULL, NULL, '2024-03-01 00:00:00+00') FROM generate_series(7, 10) n;
+SELECT bgp.ensure_partition(id, d) FROM peer, unnest('{2024-03-01,2024-03-02,2024-03-03}'::date[]) d WHERE n >= 7 \g /dev/null
+SELECT pg_temp.session(7, 1, 'up'), pg_temp.route(7, 10, 'A', '198.18.0.0/15', '{64607,1}'), pg_temp.route(7, 20, 'A', '203.0.113.0/24', '{64607,1}'), pg_temp.follow() \g /dev/null
+SELECT pg_temp.route(7, 15, 'A', '198.18.0.0/15', '{64607,2}'), setval('pg_temp.seq', nextval('pg_temp.seq') + 150000), pg_temp.note() \g /dev/null
+SELECT pg_temp.route(7, 30, 'A', '198.18.0.0/15', '{64607,3}'), pg_temp.note() \g /dev/null
+SELECT pg_temp.route(7, 40, 'W', '198.18.0.0/15'), pg_temp.route(7, 41, 'A', '198.18.0.0/15', '{64607,1}'), pg_temp.note(), bgp.rib_follow('tap') \g /dev/null
+SELECT is(pg_temp.waits(7), 2::bigint, 'two batches are pending');
+SELECT pg_temp.same(7, pg_temp.at(s), format('a late batch was applied: the routes of second %s', s)) FROM unnest('{20,25,35,40,41,50}'::int[]) s;
+SELECT pg_temp.follow() \g /dev/null
+
+-- retention takes rows that were not applied yet; the session may have ended in them
+SELECT pg_temp.session(8, 1, 'up'), pg_temp.route(8, 10, 'A', '198.18.0.0/15', '{64608,1}'), pg_temp.route(8, 11, 'A', '198.19.0.0/16', '{64608,1}'), pg_temp.follow() \g /dev/null
+SELECT pg_temp.route(8, 100, 'W', '198.18.0.0/15'), pg_temp.route(8, 101, 'A', '203.0.113.0/24', '{64608,1}'), pg_temp.route(8, 172805, 'A', '198.18.1.0/24', '{64608,1}'), pg_temp.note() \g /dev/null
+SELECT pg_temp.same(8, 'infinity', 'before');
+SELECT bgp.rib_forget_before(pg_temp.id(8), '2024-03-03'), bgp.retire(pg_temp.id(8), '2024-03-01', '{}'), bgp.retire(pg_temp.id(8), '2024-03-02', '{}') \g /dev/null
+SELECT format('DROP TABLE %s', leaf) FROM bgp.retired \gexec
+SELECT pg_temp.same(8, 'infinity', 'what retention took before it was applied');
+SELECT pg_temp.follow() \g /dev/null
+SELECT set_eq('SELECT prefix FROM pg_temp.held(8)', ARRAY['198.19.0.0/16', '203.0.113.0/24', '198.18.1.0/24'], 'bgp.rib has it from the base state');
+
+-- a peer without routes, of which retention drops even the table of routes
+SELECT pg_temp.session(9, 1, 'up'), pg_temp.route(9, 2, 'A', '198.18.0.0/15', '{64609,1}'), pg_temp.session(9, 3, 'down'), pg_temp.follow() \g /dev/null
+SELECT bgp.rib_forget_before(pg_temp.id(9), '2024-03-04'), bgp.retire(pg_temp.id(9), '2024-03-01', '{}'), bgp.retire(pg_temp.id(9), '2024-03-02', '{}'), bgp.retire(pg_temp.id(9), '2024-03-03', '{}') \g /dev/null
+SELECT format('DROP TABLE %s', leaf) FROM bgp.retired \gexec
+SELECT format('SELECT bgp.drop_empty(%L, ''{}'')', name) FROM bgp.empty_peer WHERE name LIKE '%\_' || pg_temp.id(9) \gexec
+SELECT is(to_regclass('bgp.rib_entry_' || pg_temp.id(9)), NULL, 'the table is gone');
+SELECT is((SELECT count(*) FROM bgp.rib_at('infinity', NULL, ARRAY[pg_temp.id(9)])), 0::bigint, 'the peer has no routes');
+
+-- a log that was restored: no batch tells of it
+SELECT pg_temp.session(10, 1, 'up'), pg_temp.route(10, 10, 'A', '198.18.0.0/15', '{64610,1}') \g /dev/null
+UPDATE pg_temp.told SET seq = (SELECT last_value FROM pg_temp.seq);
+SELECT pg_temp.route(10, 172805, 'A', '203.0.113.0/24', '{64610,1}'), pg_temp.follow() \g /dev/null
+SELECT set_eq('SELECT prefix FROM pg_temp.held(10)', ARRAY['198.18.0.0/15', '203.0.113.0/24'], 'bgp.rib begins with all that the log has of a peer');
 
 -- --- who may do what ---------------------------------------------------------------------------
 
