@@ -817,7 +817,7 @@ DECLARE
 	ahead	timestamptz;
 BEGIN
 	-- a peer that is new here, but whose log is not (it was restored or replicated)
-	IF NOT rebuild AND NOT EXISTS (SELECT FROM bgp.rib_peer r WHERE r.peer_id = $1) THEN
+	IF NOT rebuild AND (SELECT r.applied_ts FROM bgp.rib_peer r WHERE r.peer_id = $1) IS NULL THEN
 		EXECUTE format('SELECT EXISTS (%s)', bgp.rib_events($1, 'ts < $1')) INTO rebuild
 		    USING (SELECT min(q.from_ts) FROM bgp.batch_pending q WHERE q.consumer = 'rib' AND q.peer_id = $1);
 	END IF;
