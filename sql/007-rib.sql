@@ -657,10 +657,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
 	PERFORM bgp.rib_base_write(peer_id, day);
-	-- what was not applied yet goes as well: the base state has it
-	UPDATE bgp.rib_peer r SET rebuild = true
-	WHERE r.peer_id = rib_forget_before.peer_id AND NOT r.rebuild AND EXISTS (SELECT FROM bgp.batch_pending b
-	    WHERE b.consumer = 'rib' AND b.peer_id = rib_forget_before.peer_id AND b.from_ts < bgp.day_start(day));
+	-- What was not applied yet goes as well: the base state has it.  (In any case the row is written: if
+	-- bgp.rib_follow is at this peer and does not see the base state yet, it fails and begins anew.)
+	INSERT INTO bgp.rib_peer AS r (peer_id, rebuild)
+	VALUES (peer_id, EXISTS (SELECT FROM bgp.batch_pending b
+	    WHERE b.consumer = 'rib' AND b.peer_id = rib_forget_before.peer_id AND b.from_ts < bgp.day_start(day)))
+	ON CONFLICT ON CONSTRAINT rib_peer_pkey DO UPDATE SET rebuild = r.rebuild OR excluded.rebuild;
 	INSERT INTO bgp.rib_horizon AS h VALUES (peer_id, day)
 	ON CONFLICT ON CONSTRAINT rib_horizon_pkey DO UPDATE SET day = greatest(h.day, excluded.day);
 END

@@ -962,17 +962,20 @@ $$;
 
 -- hunt.remembered: what the findings of a prefix since a time have kept of days that the log of a peer has lost, as
 -- events that are judged anew: what the evidence has, and of each peer when it came and was last seen, and how it was
--- lost.  begin_ts, where the evidence does not have all of it: until when the finding is known to have been open.
+-- lost.  Where the evidence does not have all of it: begin_ts, until when it is known to have been a finding that is
+-- open, and verdicts that have all that was found so far.
 CREATE OR REPLACE FUNCTION hunt.remembered(version int, prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.ts, m.peer_id, m.n - 1000, CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w'
 	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' ELSE 'r' END::"char",
 	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
-	    CASE WHEN jsonb_array_length(f.evidence) >= 100 THEN least(f.ended_at, bgp.day_start(h.day)) END, v.verdicts
-	FROM hunt.finding_row f, LATERAL (
+	    CASE WHEN f.cut AND f.state <> 'candidate' THEN least(f.ended_at, bgp.day_start(h.day)) END, v.verdicts
+	FROM (SELECT r.*, jsonb_array_length(r.evidence) >= 100 AS cut FROM hunt.finding_row r
+	    WHERE r.prefix = $2 AND r.first_seen >= $3 AND r.state NOT IN ('resolved', 'outdated')) f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
 		SELECT u.n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how,
-		    ARRAY(SELECT a[1]::bigint FROM regexp_matches(e.as_path, '\d{1,10}', 'g') a) AS path,
+		    CASE WHEN e.as_path IS NOT NULL THEN ARRAY(SELECT a[1]::bigint
+		    FROM regexp_matches(e.as_path, '\d{1,10}', 'g') a) END AS path,
 		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END AS as_path, e.next_hop, e.communities
 		FROM jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (x, n),
 		    jsonb_to_record(u.x) AS e (ts timestamptz, kind text, peer_id int, path_id bigint, as_path text,
@@ -982,20 +985,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM hunt.finding_peer q, LATERAL (VALUES (q.since), (q.last_seen)) t (ts)
 		WHERE q.finding_id = f.finding_id
 		UNION ALL
-		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id, q.ended_at,
-		    q.ended_by, NULL, NULL, NULL, NULL
-		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL
-		    AND q.ended_by <> 'rules') x
+		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id,
+		    -- (rules end a route when they are loaded; of what it did until then, only what is kept tells)
+		    CASE q.ended_by WHEN 'rules' THEN (SELECT bgp.day_start(z.day) - interval '1 microsecond'
+		    FROM bgp.rib_horizon z WHERE z.peer_id = q.peer_id) ELSE q.ended_at END, q.ended_by,
+		    NULL, NULL, NULL, NULL
+		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id
 	    JOIN bgp.rib_horizon h ON h.peer_id = m.peer_id AND m.ts < bgp.day_start(h.day),
-	    LATERAL (SELECT CASE WHEN m.how = 'announce' THEN ARRAY(SELECT j FROM hunt.judge($1, f.prefix, m.path,
-		m.as_path, m.communities, p.peer_asn) j
-		WHERE j.type = f.type AND j.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn)
-		ELSE ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, NULL, NULL, NULL, NULL)::hunt.rule_verdict] END
-		AS verdicts) v
-	WHERE f.prefix = $2 AND f.first_seen >= $3 AND f.state NOT IN ('resolved', 'outdated')
-	  AND cardinality(v.verdicts) > 0
+	    LATERAL (SELECT CASE WHEN m.how <> 'announce'
+		THEN ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, NULL, NULL, NULL, NULL)::hunt.rule_verdict]
+		ELSE ARRAY(SELECT CASE WHEN f.cut THEN ROW(j.type, j.hijacker_asn, j.configured_prefix, j.origin_asn,
+		    f.asns_infected, f.community_annotation, f.annotation_rank, j.min_peers)::hunt.rule_verdict
+		    ELSE j END FROM hunt.judge($1, f.prefix, m.path, m.as_path, m.communities, p.peer_asn) j
+		    WHERE j.type = f.type AND j.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn) END AS verdicts) v
+	WHERE cardinality(v.verdicts) > 0
 $$;
 
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
@@ -1019,13 +1024,15 @@ BEGIN
 	    a AS (
 		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
-		FROM e WHERE e.kind NOT IN ('d', 'n') OR NOT EXISTS (SELECT FROM s WHERE s.peer_id = e.peer_id
-		    AND s.ts = e.ts)
+		FROM e WHERE e.kind <> 'd' OR NOT EXISTS (SELECT FROM s WHERE s.peer_id = e.peer_id AND s.ts = e.ts)
 		UNION ALL
 		SELECT k.prefix, s.*
-		FROM (SELECT DISTINCT prefix, peer_id, since FROM e) k JOIN s ON s.peer_id = k.peer_id
-		    AND s.ts >= k.since
-		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix))
+		FROM (SELECT prefix, peer_id, since, bool_or(kind IN ('S', 'w', 'r', 'd', 'n')) AS remembered
+		    FROM e GROUP BY 1, 2, 3) k JOIN s ON s.peer_id = k.peer_id AND s.ts >= k.since
+		-- (what was announced again in a refresh is not remembered, only what was not)
+		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix) AND NOT (k.remembered
+		    AND EXISTS (SELECT FROM bgp.rib_horizon h WHERE h.peer_id = s.peer_id
+		    AND s.ts < bgp.day_start(h.day))))
 	    SELECT of_prefix, array_agg(ROW(ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 	    communities, collector,
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
@@ -1072,6 +1079,7 @@ DECLARE
 	ev	jsonb[];
 	open	boolean;
 	known	timestamptz;	-- it is known to have been open until then
+	lost_at	timestamptz;	-- a peer lost it: is it over?
 	shows	boolean;
 	how	text;
 	i	int;
@@ -1093,6 +1101,7 @@ BEGIN
 		keys := '{}';
 		ev := '{}';
 		known := NULL;
+		lost_at := NULL;
 		IF open THEN
 			SELECT coalesce(array_agg(c ORDER BY c.peer_id, c.path_id), '{}'),
 			    coalesce(array_agg(c.peer_id || ' ' || c.path_id ORDER BY c.peer_id, c.path_id), '{}')
@@ -1100,8 +1109,28 @@ BEGIN
 			FROM unnest(case_peers) c WHERE c.finding_id = f.finding_id;
 			ev := ARRAY(SELECT jsonb_array_elements(f.evidence));
 		END IF;
-		FOREACH e IN ARRAY coalesce(events, '{}') LOOP
+		FOREACH e IN ARRAY coalesce(events, '{}') || NULL::hunt.rule_event LOOP	-- (NULL: the end)
 			CONTINUE WHEN e.ts <= k.closed;
+			IF lost_at IS NOT NULL AND NOT coalesce(e.ts < known, false) THEN
+				SELECT count(*) FILTER (WHERE p.shows), count(*) INTO here, seen
+				FROM (SELECT bool_or(p.ended_at IS NULL) AS shows FROM unnest(ps) p
+				    GROUP BY p.peer_id) p;
+				IF (CASE f.state WHEN 'candidate' THEN here = 0
+				    ELSE seen - here >= greatest(1, round(seen * percent / 100)) END) THEN
+					f.ended_at := lost_at;
+					IF f.auto_ignored OR f.state IN ('ongoing', 'dormant') THEN
+						f.state := 'withdrawn';
+						f.auto_ignored := false;
+					END IF;
+					f.evidence := to_jsonb(ev);
+					result.finding := f;
+					result.peers := ps;
+					RETURN NEXT result;
+					open := false;
+				END IF;
+				lost_at := NULL;
+			END IF;
+			EXIT WHEN e.ts IS NULL;
 			shows := false;
 			FOREACH v IN ARRAY coalesce(e.verdicts, '{}') LOOP
 				shows := v.type = k.type AND v.hijacker_asn IS NOT DISTINCT FROM k.hijacker_asn;
@@ -1160,7 +1189,7 @@ BEGIN
 				END IF;
 				how := 'announce';
 				IF f.state = 'candidate' THEN
-					IF f.min_peers <= 1
+					IF f.min_peers <= 1 OR known IS NOT NULL
 					    OR f.min_peers <= (SELECT count(DISTINCT p.peer_id) FROM unnest(ps) p
 					    WHERE p.ended_at IS NULL) THEN
 						f.state := 'ongoing';
@@ -1188,22 +1217,8 @@ BEGIN
 			IF cardinality(ev) > 100 THEN
 				ev := ev[1:50] || ev[52:];
 			END IF;
-			CONTINUE WHEN shows OR e.ts < known;
-			-- is it over?
-			SELECT count(*) FILTER (WHERE p.shows), count(*) INTO here, seen
-			FROM (SELECT bool_or(p.ended_at IS NULL) AS shows FROM unnest(ps) p GROUP BY p.peer_id) p;
-			IF (CASE f.state WHEN 'candidate' THEN here = 0
-			    ELSE seen - here >= greatest(1, round(seen * percent / 100)) END) THEN
-				f.ended_at := e.ts;
-				IF f.auto_ignored OR f.state IN ('ongoing', 'dormant') THEN
-					f.state := 'withdrawn';
-					f.auto_ignored := false;
-				END IF;
-				f.evidence := to_jsonb(ev);
-				result.finding := f;
-				result.peers := ps;
-				RETURN NEXT result;
-				open := false;
+			IF NOT shows THEN
+				lost_at := e.ts;
 			END IF;
 		END LOOP;
 		IF open THEN

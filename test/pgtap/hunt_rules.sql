@@ -812,6 +812,58 @@ SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.41.0.0/16'), 'E|0|-|- 666 ongoing 9701-9826 4/1', 'it is known to have been open all along');
 SELECT is((SELECT acknowledged FROM hunt.finding WHERE finding_id = pg_temp.id('10.41.0.0/16')), true, 'the same finding');
 SELECT is(count(*) - current_setting('tap.changes')::int, 1::bigint, 'of which one peer more is told') FROM hunt.finding_change;
+-- it may have ended earlier than was known, of peers that have lost their log or not
+SELECT pg_temp.rules('10.44.0.0/16') \g /dev/null
+SELECT pg_temp.tell(9900 + n * 0.1, 3, '10.44.0.0/16', '9 666') FROM generate_series(0, 100) n \g /dev/null
+SELECT pg_temp.tell(9950, 3, '10.44.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.44.0.0/16';
+SELECT pg_temp.tell(9945, 3, '10.44.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.44.0.0/16'), 'E|0|-|- 666 withdrawn 9900-9910-9945 1/1', 'a late withdrawal');
+SELECT pg_temp.tell(9940, 3, NULL, 'down') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.44.0.0/16'), 'E|0|-|- 666 withdrawn 9900-9910-9940 1/1', 'a session that went down before');
+SELECT pg_temp.tell(9960, 6, '10.44.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.44.0.0/16'), 'E|0|-|- 666 withdrawn 9900-9910-9940 1/1; E|0|-|- 666 ongoing 9960-9960 1/0', 'what comes later is another finding');
+-- route refreshes, of which the session log still tells
+SELECT pg_temp.tell(9500, 2, '10.45.0.0/16', '9 666'), pg_temp.tell(9509, 2, NULL, 'begin'), pg_temp.tell(9510, 2, '10.45.0.0/16', '9 666'), pg_temp.tell(9515, 2, NULL, 'end'),
+    pg_temp.tell(9519, 2, NULL, 'begin'), pg_temp.tell(9520, 2, '10.45.0.0/16', '9 666'), pg_temp.tell(9525, 2, NULL, 'end') \g /dev/null
+SELECT bgp.rib_entry_create(pg_temp.peer(22)), bgp.rib_rebuild(pg_temp.peer(22)) \g /dev/null
+DELETE FROM bgp.batch_pending;
+SELECT pg_temp.rules('10.45.0.0/16') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.45.0.0/16';
+DELETE FROM bgp.rib_entry WHERE prefix = '10.45.0.0/16';
+SELECT pg_temp.rules('10.45.0.0/16', 1, 50) \g /dev/null
+SELECT pg_temp.tell(9505, 6, '10.45.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT matches(pg_temp.found('10.45.0.0/16'), '^E\|0\|-\|- 666 (ongoing|dormant) 9500-9520 2/0$', 'a refresh says nothing of announcements that nothing remembers');
+-- how many showed it at a time, what they had on their paths and in their communities, when the evidence no longer has it
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.46.0.0/16"], "origin_asns": [64500], "min_peers": 3, "community_annotations": [{"critical": [{"in": ["1:666"]}]}]}], "withdrawn_threshold_percent": 100}') \g /dev/null
+SELECT pg_temp.tell(9400 + n, 4 + n, '10.46.0.0/16', '9 666') FROM generate_series(1, 2) n \g /dev/null
+SELECT pg_temp.tell(9402 + n * 0.1, 6, '10.46.0.0/16', '9 666') FROM generate_series(1, 60) n \g /dev/null
+SELECT pg_temp.say(9410, 27, '10.46.0.0/16', '9 4242 666', '{1:666}'), pg_temp.tell(9411, 7, '10.46.0.0/16', 'w'), pg_temp.tell(9412, 5, '10.46.0.0/16', 'w'), pg_temp.tell(9413, 7, '10.46.0.0/16', '9 666') \g /dev/null
+SELECT pg_temp.tell(9420 + n * 0.1, 6, '10.46.0.0/16', '9 666') FROM generate_series(1, 100) n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(concat_ws(' ', pg_temp.found('10.46.0.0/16'), asns_infected, community_annotation), 'E|0|-|- 666 ongoing 9401-9430 3/1 {9,4242} critical', 'three peers at a time, once') FROM hunt.finding WHERE prefix = '10.46.0.0/16';
+DELETE FROM bgp.route_event WHERE prefix = '10.46.0.0/16';
+SELECT pg_temp.tell(9405.05, 6, '10.46.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(concat_ws(' ', pg_temp.found('10.46.0.0/16'), asns_infected, community_annotation), 'E|0|-|- 666 ongoing 9401-9430 3/1 {9,4242} critical', 'it remains what it was') FROM hunt.finding WHERE prefix = '10.46.0.0/16';
+-- a route that rules have ended stays ended, under whatever rules
+SELECT pg_temp.rules('10.47.0.0/16') \g /dev/null
+SELECT pg_temp.tell(9460, 1, '10.47.0.0/16', '9 3 666'), pg_temp.tell(9461, 6, '10.47.0.0/16', '9 5 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT hunt.config_load('{"rules": [{"prefixes": ["10.47.0.0/16"], "origin_asns": [666], "neighbors": [3]}, {"prefixes": ["10.47.0.0/16"], "origin_asns": [64500]}]}') \g /dev/null
+SELECT pg_temp.tell(9470, 1, '10.47.0.0/16', 'w') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT pg_temp.rules('10.47.0.0/16') \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.47.0.0/16';
+SELECT pg_temp.tell(9460.5, 7, '10.47.0.0/16', '9 666') \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.47.0.0/16'), 'E|0|-|- 666 ongoing 9460-9461 3/1', 'ended by rules');
 -- announced and withdrawn in the same microsecond
 SELECT pg_temp.rules('10.42.0.0/16') \g /dev/null
 SELECT pg_temp.tell(9850, 5, '10.42.0.0/16', '9 666'), pg_temp.tell(9850, 5, '10.42.0.0/16', 'w') \g /dev/null

@@ -396,6 +396,21 @@ SELECT pg_temp.same(8, 'infinity', 'what retention took before it was applied');
 SELECT pg_temp.follow() \g /dev/null
 SELECT set_eq('SELECT prefix FROM pg_temp.held(8)', ARRAY['198.19.0.0/16', '203.0.113.0/24', '198.18.1.0/24'], 'bgp.rib has it from the base state');
 
+-- (bgp.rib_follow, if it is at this peer with an older snapshot, is to fail)
+SELECT ctid AS was FROM bgp.rib_peer WHERE peer_id = pg_temp.id(8) \gset
+SELECT bgp.rib_forget_before(pg_temp.id(8), '2024-03-03') \g /dev/null
+SELECT isnt((SELECT ctid FROM bgp.rib_peer WHERE peer_id = pg_temp.id(8)), :'was'::tid, 'the row that bgp.rib_follow writes is written in any case');
+SELECT is((SELECT rebuild FROM bgp.rib_peer WHERE peer_id = pg_temp.id(8)), false, 'with nothing to be made anew');
+
+-- of a peer that was never followed
+INSERT INTO pg_temp.peer SELECT 11, bgp.ensure_peer('tap', '192.0.2.11', 64611, NULL, NULL, '2024-03-01 00:00:00+00');
+SELECT bgp.ensure_partition(pg_temp.id(11), d) FROM unnest('{2024-03-01,2024-03-02,2024-03-03}'::date[]) d \g /dev/null
+SELECT pg_temp.session(11, 1, 'up'), pg_temp.route(11, 10, 'A', '198.18.0.0/15', '{64611,1}'), pg_temp.route(11, 172805, 'A', '203.0.113.0/24', '{64611,1}'), pg_temp.note() \g /dev/null
+SELECT bgp.rib_forget_before(pg_temp.id(11), '2024-03-03'), bgp.retire(pg_temp.id(11), '2024-03-01', '{}') \g /dev/null
+SELECT format('DROP TABLE %s', leaf) FROM bgp.retired \gexec
+SELECT pg_temp.follow() \g /dev/null
+SELECT set_eq('SELECT prefix FROM pg_temp.held(11)', ARRAY['198.18.0.0/15', '203.0.113.0/24'], 'what was dropped before it was ever followed is in bgp.rib');
+
 -- a peer without routes, of which retention drops even the table of routes
 SELECT pg_temp.session(9, 1, 'up'), pg_temp.route(9, 2, 'A', '198.18.0.0/15', '{64609,1}'), pg_temp.session(9, 3, 'down'), pg_temp.follow() \g /dev/null
 SELECT bgp.rib_forget_before(pg_temp.id(9), '2024-03-04'), bgp.retire(pg_temp.id(9), '2024-03-01', '{}'), bgp.retire(pg_temp.id(9), '2024-03-02', '{}'), bgp.retire(pg_temp.id(9), '2024-03-03', '{}') \g /dev/null
