@@ -1087,6 +1087,7 @@ DECLARE
 	seen	bigint;		-- and those that did
 	result	hunt.rule_case;
 BEGIN
+	events := coalesce(events, '{}') || NULL::hunt.rule_event;	-- (NULL: the end)
 	FOR k IN
 		SELECT x.type, x.hijacker_asn, max(x.closed) AS closed
 		FROM (SELECT c.type, c.hijacker_asn, CASE WHEN c.ended_at IS NOT NULL THEN c.last_event END AS closed
@@ -1109,7 +1110,7 @@ BEGIN
 			FROM unnest(case_peers) c WHERE c.finding_id = f.finding_id;
 			ev := ARRAY(SELECT jsonb_array_elements(f.evidence));
 		END IF;
-		FOREACH e IN ARRAY coalesce(events, '{}') || NULL::hunt.rule_event LOOP	-- (NULL: the end)
+		FOREACH e IN ARRAY events LOOP
 			CONTINUE WHEN e.ts <= k.closed;
 			IF lost_at IS NOT NULL AND NOT coalesce(e.ts < known, false) THEN
 				SELECT count(*) FILTER (WHERE p.shows), count(*) INTO here, seen
