@@ -182,7 +182,8 @@ COMMENT ON COLUMN hunt.scan_state.high_ts IS 'time of the latest event that was 
 
 -- An event as rules see it: kind A announce, W withdraw, D session down or new, R a route
 -- refresh has ended that began at begin_ts, S a route that is known to be there.  What a finding remembers of a peer
--- (its verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed.
+-- (its verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed,
+-- x by rules.
 DO $$
 BEGIN
 	IF to_regtype('hunt.rule_verdict') IS NULL THEN
@@ -960,16 +961,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
--- hunt.remembered: what the findings of a prefix since a time have kept of days that the log of a peer has lost, as
--- events that are judged anew: what the evidence has, and of each peer when it came and was last seen, and how it was
--- lost.  Where the evidence does not have all of it: begin_ts, until when it is known to have been a finding that is
--- open, and verdicts that have all that was found so far.
+-- hunt.remembered: what the findings of a prefix since a time have kept of rows of the log, as events that are judged
+-- anew: what the evidence has, and of each peer when it came and was last seen, and how it was lost.  Where the
+-- evidence does not have all of it: verdicts that have all that was found, and in begin_ts until when it was a finding
+-- and open.
 CREATE OR REPLACE FUNCTION hunt.remembered(version int, prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.ts, m.peer_id, m.n - 1000, CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w'
-	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' ELSE 'r' END::"char",
+	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' WHEN 'rules' THEN 'x' ELSE 'r' END::"char",
 	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
-	    CASE WHEN f.cut AND f.state <> 'candidate' THEN least(f.ended_at, bgp.day_start(h.day)) END, v.verdicts
+	    CASE WHEN f.cut AND f.state <> 'candidate' THEN coalesce(f.ended_at, f.last_event) END, v.verdicts
 	FROM (SELECT r.*, jsonb_array_length(r.evidence) >= 100 AS cut FROM hunt.finding_row r
 	    WHERE r.prefix = $2 AND r.first_seen >= $3 AND r.state NOT IN ('resolved', 'outdated')) f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
@@ -986,14 +987,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		WHERE q.finding_id = f.finding_id
 		UNION ALL
 		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id,
-		    -- (rules end a route when they are loaded; of what it did until then, only what is kept tells)
-		    CASE q.ended_by WHEN 'rules' THEN (SELECT bgp.day_start(z.day) - interval '1 microsecond'
-		    FROM bgp.rib_horizon z WHERE z.peer_id = q.peer_id) ELSE q.ended_at END, q.ended_by,
-		    NULL, NULL, NULL, NULL
+		    -- (rules ended it when they were loaded, which is no time of the log: once all is known)
+		    CASE q.ended_by WHEN 'rules' THEN f.last_event + interval '1 microsecond' ELSE q.ended_at END,
+		    q.ended_by, NULL, NULL, NULL, NULL
 		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
-	    JOIN bgp.peer p ON p.peer_id = m.peer_id
-	    JOIN bgp.rib_horizon h ON h.peer_id = m.peer_id AND m.ts < bgp.day_start(h.day),
+	    JOIN bgp.peer p ON p.peer_id = m.peer_id,
 	    LATERAL (SELECT CASE WHEN m.how <> 'announce'
 		THEN ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, NULL, NULL, NULL, NULL)::hunt.rule_verdict]
 		ELSE ARRAY(SELECT CASE WHEN f.cut THEN ROW(j.type, j.hijacker_asn, j.configured_prefix, j.origin_asn,
@@ -1004,7 +1003,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
--- of the sessions of their peers among them.  remembered: also what findings know of and the log has no more.
+-- of the sessions of their peers among them.  remembered: also those of which only findings know, since the log has
+-- lost them.
 CREATE OR REPLACE FUNCTION hunt.events_of(version int, prefixes cidr[], since timestamptz[], until timestamptz,
     remembered boolean DEFAULT false)
 RETURNS TABLE (prefix cidr, events hunt.rule_event[])
@@ -1013,35 +1013,43 @@ SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($f$
 	    WITH w AS (SELECT * FROM unnest($1, $2) AS w (prefix, since)),
-	    l AS MATERIALIZED (
+	    e AS MATERIALIZED (
 		SELECT %1$s, w.since
 		FROM bgp.route_event e JOIN w ON w.prefix = e.prefix JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.prefix = ANY ($1) AND e.ts >= %2$L AND e.ts <= %3$L AND e.ts >= w.since AND e.family IS NULL),
-	    e AS MATERIALIZED (SELECT * FROM l %4$s),
+	    m AS MATERIALIZED (		-- remembered, and not in the log
+		SELECT m.*, w.since, max(m.ts) FILTER (WHERE m.kind IN ('S', 'w', 'r'))
+		    OVER (PARTITION BY m.prefix, m.peer_id) AS lost
+		FROM w, hunt.remembered(%4$s, w.prefix, w.since) m
+		WHERE $3 AND NOT EXISTS (SELECT FROM e WHERE e.prefix = m.prefix AND e.ts = m.ts
+		    AND e.peer_id = m.peer_id AND e.path_id = m.path_id)),
+	    k AS (
+		SELECT prefix, peer_id, since, max(lost) AS lost
+		FROM (SELECT prefix, peer_id, since, NULL AS lost FROM e
+		    UNION ALL SELECT prefix, peer_id, since, lost FROM m) x GROUP BY 1, 2, 3),
 	    s AS MATERIALIZED (
-		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM e GROUP BY peer_id) q,
+		SELECT s.* FROM (SELECT peer_id, min(since) AS since FROM k GROUP BY peer_id) q,
 		    hunt.session_events(q.peer_id, q.since, %3$L) s),
 	    a AS (
 		SELECT prefix AS of_prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
-		FROM e WHERE e.kind <> 'd' OR NOT EXISTS (SELECT FROM s WHERE s.peer_id = e.peer_id AND s.ts = e.ts)
+		FROM e
+		UNION ALL
+		SELECT prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
+		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
+		FROM m WHERE kind IN ('S', 'w', 'r') OR kind = 'x' AND lost IS NOT NULL OR kind = 'n' AND ts <= lost
+		    OR kind IN ('d', 'n') AND NOT EXISTS (SELECT FROM s WHERE s.peer_id = m.peer_id AND s.ts = m.ts)
 		UNION ALL
 		SELECT k.prefix, s.*
-		FROM (SELECT prefix, peer_id, since, bool_or(kind IN ('S', 'w', 'r', 'd', 'n')) AS remembered
-		    FROM e GROUP BY 1, 2, 3) k JOIN s ON s.peer_id = k.peer_id AND s.ts >= k.since
-		-- (what was announced again in a refresh is not remembered, only what was not)
-		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix) AND NOT (k.remembered
-		    AND EXISTS (SELECT FROM bgp.rib_horizon h WHERE h.peer_id = s.peer_id
-		    AND s.ts < bgp.day_start(h.day))))
+		FROM k JOIN s ON s.peer_id = k.peer_id AND s.ts >= k.since
+		-- (a refresh may have had announcements that the log has lost and nobody remembers: how it ended is)
+		WHERE s.kind = 'D' OR family(s.prefix) = family(k.prefix) AND (s.ts <= k.lost) IS NOT TRUE)
 	    SELECT of_prefix, array_agg(ROW(ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 	    communities, collector,
 		peer_address, peer_asn, begin_ts, verdicts)::hunt.rule_event ORDER BY ts, peer_id, seq)
 	    FROM a GROUP BY of_prefix$f$,
-	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4, CASE WHEN $5
-	    THEN format($m$UNION ALL SELECT m.*, w.since FROM w, hunt.remembered(%s, w.prefix, w.since) m
-		WHERE NOT EXISTS (SELECT FROM l WHERE l.prefix = m.prefix AND l.ts = m.ts AND l.peer_id = m.peer_id
-		    AND l.path_id = m.path_id)$m$, $1) END)
-	USING $2, $3;
+	    hunt.event_columns($1), (SELECT min(t) FROM unnest($3) t), $4, $1)
+	USING $2, $3, $5;
 END
 $$;
 
@@ -1137,7 +1145,7 @@ BEGIN
 				shows := v.type = k.type AND v.hijacker_asn IS NOT DISTINCT FROM k.hijacker_asn;
 				EXIT WHEN shows;
 			END LOOP;
-			CONTINUE WHEN NOT shows AND e.kind IN ('S', 'w', 'r', 'd', 'n');
+			CONTINUE WHEN NOT shows AND e.kind IN ('S', 'w', 'r', 'x', 'd', 'n');
 			shows := shows AND e.kind IN ('A', 'S');
 			how := NULL;
 			IF shows THEN
@@ -1205,9 +1213,9 @@ BEGIN
 					CONTINUE WHEN ps[i].peer_id <> e.peer_id OR ps[i].ended_at IS NOT NULL;
 					CONTINUE WHEN e.kind NOT IN ('D', 'd', 'R') AND ps[i].path_id <> e.path_id;
 					CONTINUE WHEN e.kind = 'R' AND ps[i].last_seen >= e.begin_ts;
-					how := CASE WHEN e.kind IN ('A', 'r') THEN 'replaced' WHEN e.kind IN ('W', 'w')
-					    THEN 'withdraw' WHEN e.kind IN ('D', 'd') THEN 'session-down'
-					    ELSE 'not-refreshed' END;
+					how := CASE WHEN e.kind IN ('A', 'r', 'x') THEN 'replaced'
+					    WHEN e.kind IN ('W', 'w') THEN 'withdraw'
+					    WHEN e.kind IN ('D', 'd') THEN 'session-down' ELSE 'not-refreshed' END;
 					ps[i].ended_at := e.ts;
 					ps[i].ended_by := how;
 				END LOOP;
@@ -1561,7 +1569,7 @@ $$;
 -- in another order when there are several collectors.  So events that are later than all that
 -- the findings of their prefix know of go on from there (hunt.follow_on); for others the
 -- findings of the prefix are read again from the log, since the time when none of them was open
--- (hunt.follow_anew), with what they remember of days that the log has no more.  An event that is met twice gives the
+-- (hunt.follow_anew), with what they remember and the log has no more.  An event that is met twice gives the
 -- same as once.  (No sequential scans: the tables may have been empty when the session planned, and have grown since.)
 CREATE OR REPLACE FUNCTION hunt.scan() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
@@ -2127,7 +2135,7 @@ COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], b
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
     'ends of sessions and route refreshes of a peer';
 COMMENT ON FUNCTION hunt.remembered(int, cidr, timestamptz) IS
-    'what findings of a prefix have kept of days that the log has lost, as events';
+    'what findings of a prefix have kept of the log, as events';
 COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz, boolean) IS
     'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';

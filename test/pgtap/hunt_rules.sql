@@ -939,5 +939,35 @@ END
 $$;
 SELECT pg_temp.trial_dropped(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
 
+-- and when more happened on the lost days than the evidence keeps: what is known stays known, whatever else comes
+CREATE FUNCTION pg_temp.known(p cidr) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(concat_ws(' ', f.finding_id, f.type, f.hijacker_asn, f.state, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn, f.asns_infected, f.note), E'\n' ORDER BY f.finding_id)
+	FROM hunt.finding f WHERE f.prefix = p
+$$;
+CREATE FUNCTION pg_temp.trial_cut(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	p	cidr := format('10.%s.0.0/16', 200 + seed);
+	noon	int := (120 + seed) * 86400;
+	was	text;
+	changes	bigint;
+BEGIN
+	PERFORM setseed(seed / 1000.0);
+	PERFORM pg_temp.rules(p, min_peers, percent);
+	PERFORM pg_temp.tell(noon + n * 10, 1 + floor(random() * 3)::int, p, coalesce((ARRAY['w', '9 64500', '9 667', '9 8 666'])[1 + floor(random() * 40)::int], '9 666'))
+	    FROM generate_series(1, 400) n;
+	PERFORM pg_temp.tell(noon + 1000 * n + 1, 1, NULL, 'down') FROM generate_series(1, seed % 3) n;
+	PERFORM hunt.scan();
+	PERFORM hunt.annotate(f.finding_id, 'note ' || f.finding_id) FROM hunt.finding f WHERE f.prefix = p;
+	was := pg_temp.known(p);
+	changes := (SELECT count(*) FROM hunt.finding_change);
+	DELETE FROM bgp.route_event x WHERE x.prefix = p AND x.ts < pg_temp.at(noon + (1 + seed % 4) * 1000);
+	PERFORM pg_temp.tell(noon + 5 + 10 * floor(random() * 400)::int, 4, p, 'w') FROM generate_series(1, 3);
+	PERFORM hunt.scan();
+	RETURN NEXT is(pg_temp.known(p), was, format('a day lost, with more than the evidence keeps, %s', seed));
+	RETURN NEXT is((SELECT count(*) FROM hunt.finding_change), changes, format('a day lost, with more than the evidence keeps, %s: nobody is told', seed));
+END
+$$;
+SELECT pg_temp.trial_cut(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n / 3 % 3]) FROM generate_series(1, 27) n;
+
 SELECT * FROM finish();
 ROLLBACK;
