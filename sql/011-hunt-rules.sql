@@ -183,7 +183,7 @@ COMMENT ON COLUMN hunt.scan_state.high_ts IS 'time of the latest event that was 
 -- An event as rules see it: kind A announce, W withdraw, D session down or new, R a route
 -- refresh has ended that began at begin_ts, S a route that is known to be there.  What a finding remembers of a peer
 -- (its verdict says which finding): S, or how it was lost: w withdrawn, r replaced, d session down, n not refreshed,
--- x by rules.
+-- x by rules, or after the finding had ended.
 DO $$
 BEGIN
 	IF to_regtype('hunt.rule_verdict') IS NULL THEN
@@ -986,11 +986,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM hunt.finding_peer q, LATERAL (VALUES (q.since), (q.last_seen)) t (ts)
 		WHERE q.finding_id = f.finding_id
 		UNION ALL
-		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id,
-		    -- (rules ended it when they were loaded, which is no time of the log: once all is known)
-		    CASE q.ended_by WHEN 'rules' THEN f.last_event + interval '1 microsecond' ELSE q.ended_at END,
+		SELECT CASE WHEN q.ended_at = q.last_seen THEN 103 ELSE 101 END, q.peer_id, q.path_id, q.ended_at,
 		    q.ended_by, NULL, NULL, NULL, NULL
-		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_at IS NOT NULL) x
+		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND q.ended_by <> 'rules'
+		UNION ALL
+		-- (the time when rules are loaded is none of the log, and what peers did after the end is not kept)
+		SELECT 104, q.peer_id, q.path_id, coalesce(f.ended_at, f.last_event) + interval '1 microsecond',
+		    'rules', NULL, NULL, NULL, NULL
+		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND (q.ended_by = 'rules'
+		    OR q.ended_at IS NULL AND f.ended_at IS NOT NULL)) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id,
 	    LATERAL (SELECT CASE WHEN m.how <> 'announce'
@@ -1037,7 +1041,9 @@ BEGIN
 		UNION ALL
 		SELECT prefix, ts, peer_id, seq, kind, prefix, path_id, path, as_path, next_hop,
 		    communities, collector, peer_address, peer_asn, begin_ts, verdicts
-		FROM m WHERE kind IN ('S', 'w', 'r') OR kind = 'x' AND lost IS NOT NULL OR kind = 'n' AND ts <= lost
+		FROM m WHERE kind IN ('S', 'w', 'r') OR kind = 'n' AND ts <= lost
+		    OR kind = 'x' AND lost IS NOT NULL AND NOT EXISTS (SELECT FROM e WHERE e.prefix = m.prefix
+			AND e.peer_id = m.peer_id AND e.path_id = m.path_id AND e.ts >= m.ts)
 		    OR kind IN ('d', 'n') AND NOT EXISTS (SELECT FROM s WHERE s.peer_id = m.peer_id AND s.ts = m.ts)
 		UNION ALL
 		SELECT k.prefix, s.*

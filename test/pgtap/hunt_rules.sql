@@ -866,6 +866,15 @@ DELETE FROM bgp.route_event WHERE prefix = '10.47.0.0/16';
 SELECT pg_temp.tell(9460.5, 7, '10.47.0.0/16', '9 666') \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.47.0.0/16'), 'E|0|-|- 666 ongoing 9460-9461 3/1', 'ended by rules');
+-- what peers did after the end is lost: they do not show it for ever if it ended later
+SELECT pg_temp.rules('10.48.0.0/16', 1, 50) \g /dev/null
+SELECT pg_temp.tell(9480 + s, p, '10.48.0.0/16', w) FROM (VALUES (1, 1, '9 666'), (2, 2, '9 666'), (3, 3, '9 666'), (10, 1, 'w'), (12, 3, 'w'), (14, 2, 'w')) v (s, p, w) ORDER BY s \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.48.0.0/16'), 'E|0|-|- 666 withdrawn 9481-9483-9492 3/2', 'two of three');
+DELETE FROM bgp.route_event WHERE prefix = '10.48.0.0/16';
+SELECT pg_temp.tell(9491, p, '10.48.0.0/16', '9 666') FROM generate_series(4, 5) p \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.48.0.0/16'), 'E|0|-|- 666 withdrawn 9481-9491-9492 5/3', 'three of five, the third at some time after that');
 -- announced and withdrawn in the same microsecond
 SELECT pg_temp.rules('10.42.0.0/16') \g /dev/null
 SELECT pg_temp.tell(9850, 5, '10.42.0.0/16', '9 666'), pg_temp.tell(9850, 5, '10.42.0.0/16', 'w') \g /dev/null
