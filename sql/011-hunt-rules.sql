@@ -961,23 +961,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	    AND ($4 IS NULL OR w.end_seq > $4 AND w.end_seq <= $5)
 $$;
 
--- hunt.remembered: what the findings of a prefix since a time have kept of rows of the log, as events that are judged
--- anew: what the evidence has, and of each peer when it came and was last seen, and how it was lost.  Where the
--- evidence does not have all of it: verdicts that have all that was found, and in begin_ts until when it was a finding
--- and open.
-CREATE OR REPLACE FUNCTION hunt.remembered(version int, prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
+-- hunt.remembered: what the findings of a prefix since a time have kept of rows of the log, as events whose verdict
+-- says of which finding: what the evidence has, and of each peer when it came and was last seen, and how it was lost.
+-- Where the evidence does not have all of it: infected and annotation, what was found so far, and begin_ts, until when
+-- it was a finding and open.  as_path of what is from the evidence is any path.
+CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.ts, m.peer_id, m.n - 1000, CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w'
 	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' WHEN 'rules' THEN 'x' ELSE 'r' END::"char",
 	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
-	    CASE WHEN f.cut AND f.state <> 'candidate' THEN coalesce(f.ended_at, f.last_event) END, v.verdicts
+	    CASE WHEN f.cut AND f.state <> 'candidate' THEN coalesce(f.ended_at, f.last_event) END,
+	    ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, CASE WHEN f.cut THEN f.asns_infected END,
+	    CASE WHEN f.cut THEN f.community_annotation END, CASE WHEN f.cut THEN f.annotation_rank END,
+	    NULL)::hunt.rule_verdict]
 	FROM (SELECT r.*, jsonb_array_length(r.evidence) >= 100 AS cut FROM hunt.finding_row r
-	    WHERE r.prefix = $2 AND r.first_seen >= $3 AND r.state NOT IN ('resolved', 'outdated')) f, LATERAL (
+	    WHERE r.prefix = $1 AND r.first_seen >= $2 AND r.state NOT IN ('resolved', 'outdated')) f, LATERAL (
 	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
-		SELECT u.n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how,
-		    CASE WHEN e.as_path IS NOT NULL THEN ARRAY(SELECT a[1]::bigint
-		    FROM regexp_matches(e.as_path, '\d{1,10}', 'g') a) END AS path,
-		    CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END AS as_path, e.next_hop, e.communities
+		SELECT u.n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how, NULL::bigint[] AS path,
+		    e.as_path, e.next_hop, e.communities
 		FROM jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (x, n),
 		    jsonb_to_record(u.x) AS e (ts timestamptz, kind text, peer_id int, path_id bigint, as_path text,
 		    next_hop inet, communities text[])
@@ -996,14 +997,30 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND (q.ended_by = 'rules'
 		    OR q.ended_at IS NULL AND f.ended_at IS NOT NULL)) x
 	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
-	    JOIN bgp.peer p ON p.peer_id = m.peer_id,
-	    LATERAL (SELECT CASE WHEN m.how <> 'announce'
-		THEN ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, NULL, NULL, NULL, NULL)::hunt.rule_verdict]
-		ELSE ARRAY(SELECT CASE WHEN f.cut THEN ROW(j.type, j.hijacker_asn, j.configured_prefix, j.origin_asn,
-		    f.asns_infected, f.community_annotation, f.annotation_rank, j.min_peers)::hunt.rule_verdict
-		    ELSE j END FROM hunt.judge($1, f.prefix, m.path, m.as_path, m.communities, p.peer_asn) j
-		    WHERE j.type = f.type AND j.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn) END AS verdicts) v
-	WHERE cardinality(v.verdicts) > 0
+	    JOIN bgp.peer p ON p.peer_id = m.peer_id
+$$;
+
+-- hunt.judge_remembered: the event as if it were in the log, an announcement judged anew, as of this finding.
+CREATE OR REPLACE FUNCTION hunt.judge_remembered(version int, e hunt.rule_event) RETURNS hunt.rule_event
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	v	hunt.rule_verdict := e.verdicts[1];
+BEGIN
+	IF e.path IS NULL AND e.as_path IS NOT NULL THEN
+		e.path := ARRAY(SELECT a[1]::bigint FROM regexp_matches(e.as_path, '\d{1,10}', 'g') a);
+		e.as_path := CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END;
+	END IF;
+	IF e.kind = 'S' THEN
+		e.verdicts := ARRAY(SELECT ROW(j.type, j.hijacker_asn, j.configured_prefix, j.origin_asn,
+		    coalesce(v.infected, j.infected),
+		    CASE WHEN v.infected IS NULL THEN j.annotation ELSE v.annotation END,
+		    CASE WHEN v.infected IS NULL THEN j.annotation_rank ELSE v.annotation_rank END,
+		    j.min_peers)::hunt.rule_verdict
+		    FROM hunt.judge($1, e.prefix, e.path, e.as_path, e.communities, e.peer_asn) j
+		    WHERE j.type = v.type AND j.hijacker_asn IS NOT DISTINCT FROM v.hijacker_asn);
+	END IF;
+	RETURN e;
+END
 $$;
 
 -- hunt.events_of: all events of these prefixes, each since its own time, judged, in order; those
@@ -1022,11 +1039,12 @@ BEGIN
 		FROM bgp.route_event e JOIN w ON w.prefix = e.prefix JOIN bgp.peer p ON p.peer_id = e.peer_id
 		WHERE e.prefix = ANY ($1) AND e.ts >= %2$L AND e.ts <= %3$L AND e.ts >= w.since AND e.family IS NULL),
 	    m AS MATERIALIZED (		-- remembered, and not in the log
-		SELECT m.*, w.since, max(m.ts) FILTER (WHERE m.kind IN ('S', 'w', 'r'))
-		    OVER (PARTITION BY m.prefix, m.peer_id) AS lost
-		FROM w, hunt.remembered(%4$s, w.prefix, w.since) m
-		WHERE $3 AND NOT EXISTS (SELECT FROM e WHERE e.prefix = m.prefix AND e.ts = m.ts
-		    AND e.peer_id = m.peer_id AND e.path_id = m.path_id)),
+		SELECT j.*, x.since, max(j.ts) FILTER (WHERE j.kind IN ('S', 'w', 'r'))
+		    OVER (PARTITION BY j.prefix, j.peer_id) AS lost
+		FROM (SELECT m, w.since FROM w, hunt.remembered(w.prefix, w.since) m
+		    WHERE $3 AND NOT EXISTS (SELECT FROM e WHERE e.prefix = m.prefix AND e.ts = m.ts
+			AND e.peer_id = m.peer_id AND e.path_id = m.path_id) OFFSET 0) x,
+		    hunt.judge_remembered(%4$s, x.m) j),
 	    k AS (
 		SELECT prefix, peer_id, since, max(lost) AS lost
 		FROM (SELECT prefix, peer_id, since, NULL AS lost FROM e
@@ -2140,8 +2158,9 @@ COMMENT ON FUNCTION hunt.suspects(int, int[], timestamptz, timestamptz, int[], b
     'events that the rules object to, or that are of prefixes with findings';
 COMMENT ON FUNCTION hunt.session_events(int, timestamptz, timestamptz, bigint, bigint) IS
     'ends of sessions and route refreshes of a peer';
-COMMENT ON FUNCTION hunt.remembered(int, cidr, timestamptz) IS
-    'what findings of a prefix have kept of the log, as events';
+COMMENT ON FUNCTION hunt.remembered(cidr, timestamptz) IS 'what findings of a prefix have kept of the log, as events';
+COMMENT ON FUNCTION hunt.judge_remembered(int, hunt.rule_event) IS
+    'what a finding remembers of an announcement, judged anew';
 COMMENT ON FUNCTION hunt.events_of(int, cidr[], timestamptz[], timestamptz, boolean) IS
     'all events of prefixes in their order, judged';
 COMMENT ON FUNCTION hunt.evidence_of(hunt.rule_event, text) IS 'an event as it stands in the evidence';
@@ -2174,9 +2193,9 @@ BEGIN
 	FOREACH name IN ARRAY '{prefix_range,asn_set,json_key,json_is_int,check_keys,check_prefixes,check_asns,
 	    check_interval,check_annotations,config_check,config_refuse,rules_install,rules_remove,clean_path,
 	    judged_paths,judge_prepends,annotate_route,judge,event_columns,prefix_lengths,prefix_ranges,plain_clause,
-	    suspects,session_events,remembered,events_of,evidence_of,follow,setting,quiet_state,case_asns,
-	    finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,replay,judge_open,
-	    rib_suspects,config_load,finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
+	    suspects,session_events,remembered,judge_remembered,events_of,evidence_of,follow,setting,quiet_state,
+	    case_asns,finding_changed,store,settle,lock,closed_cases,follow_on,follow_anew,scan,scan_follow,
+	    replay,judge_open,rib_suspects,config_load,finding_for,resolve,ignore,acknowledge,annotate}'::text[] LOOP
 		EXECUTE format('REVOKE ALL ON FUNCTION hunt.%I FROM PUBLIC', name);
 	END LOOP;
 END
