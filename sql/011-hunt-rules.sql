@@ -967,16 +967,21 @@ $$;
 -- it was a finding and open.  as_path of what is from the evidence is any path.
 CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT m.ts, m.peer_id, m.n - 1000, CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w'
-	    WHEN 'session-down' THEN 'd' WHEN 'not-refreshed' THEN 'n' WHEN 'rules' THEN 'x' ELSE 'r' END::"char",
+	SELECT m.ts, m.peer_id, m.n + 1000 * (f.nth - 1000000),
+	    CASE m.how WHEN 'announce' THEN 'S' WHEN 'withdraw' THEN 'w' WHEN 'session-down' THEN 'd'
+	    WHEN 'not-refreshed' THEN 'n' WHEN 'rules' THEN 'x' ELSE 'r' END::"char",
 	    f.prefix, m.path_id, m.path, m.as_path, m.next_hop, m.communities, p.collector, p.peer_address, p.peer_asn,
 	    CASE WHEN f.cut AND f.state <> 'candidate' THEN coalesce(f.ended_at, f.last_event) END,
 	    ARRAY[ROW(f.type, f.hijacker_asn, NULL, NULL, CASE WHEN f.cut THEN f.asns_infected END,
 	    CASE WHEN f.cut THEN f.community_annotation END, CASE WHEN f.cut THEN f.annotation_rank END,
 	    NULL)::hunt.rule_verdict]
-	FROM (SELECT r.*, jsonb_array_length(r.evidence) >= 100 AS cut FROM hunt.finding_row r
+	FROM (SELECT r.*, jsonb_array_length(r.evidence) >= 100 AS cut,
+	    row_number() OVER (ORDER BY r.first_seen, r.ended_at, r.finding_id) AS nth FROM hunt.finding_row r
 	    WHERE r.prefix = $1 AND r.first_seen >= $2 AND r.state NOT IN ('resolved', 'outdated')) f, LATERAL (
-	    SELECT DISTINCT ON (x.peer_id, x.path_id, x.ts, x.how) x.* FROM (
+	    -- (all of the evidence, and once what it does not have)
+	    SELECT DISTINCT ON (y.peer_id, y.path_id, y.ts, y.how, y.entry) y.* FROM (
+	    SELECT x.*, CASE WHEN x.n <= 100 THEN x.n
+		WHEN min(x.n) OVER (PARTITION BY x.peer_id, x.path_id, x.ts, x.how) > 100 THEN 101 END AS entry FROM (
 		SELECT u.n, e.peer_id, coalesce(e.path_id, -1) AS path_id, e.ts, e.kind AS how, NULL::bigint[] AS path,
 		    e.as_path, e.next_hop, e.communities
 		FROM jsonb_array_elements(f.evidence) WITH ORDINALITY AS u (x, n),
@@ -995,8 +1000,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		SELECT 104, q.peer_id, q.path_id, coalesce(f.ended_at, f.last_event) + interval '1 microsecond',
 		    'rules', NULL, NULL, NULL, NULL
 		FROM hunt.finding_peer q WHERE q.finding_id = f.finding_id AND (q.ended_by = 'rules'
-		    OR q.ended_at IS NULL AND f.ended_at IS NOT NULL)) x
-	    ORDER BY x.peer_id, x.path_id, x.ts, x.how, x.n) m
+		    OR q.ended_at IS NULL AND f.ended_at IS NOT NULL)
+		    -- (or it is the next one's by then)
+		    AND NOT EXISTS (SELECT FROM hunt.finding_row g JOIN hunt.finding_peer o USING (finding_id)
+			WHERE g.prefix = f.prefix AND g.type = f.type
+			AND g.hijacker_asn IS NOT DISTINCT FROM f.hijacker_asn AND g.finding_id <> f.finding_id
+			AND g.first_seen BETWEEN f.ended_at AND f.ended_at + interval '1 microsecond'
+			AND o.peer_id = q.peer_id AND o.path_id = q.path_id)) x) y
+	    WHERE y.entry IS NOT NULL ORDER BY y.peer_id, y.path_id, y.ts, y.how, y.entry, y.n) m
 	    JOIN bgp.peer p ON p.peer_id = m.peer_id
 $$;
 

@@ -875,6 +875,23 @@ DELETE FROM bgp.route_event WHERE prefix = '10.48.0.0/16';
 SELECT pg_temp.tell(9491, p, '10.48.0.0/16', '9 666') FROM generate_series(4, 5) p \g /dev/null
 SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.48.0.0/16'), 'E|0|-|- 666 withdrawn 9481-9491-9492 5/3', 'three of five, the third at some time after that');
+-- two findings, and two updates of a peer, in one microsecond
+SELECT pg_temp.rules('10.49.0.0/16', 1, 50) \g /dev/null
+SELECT pg_temp.tell(9300 + s, p, '10.49.0.0/16', w) FROM (VALUES (1, 1, 1, '9 666'), (2, 2, 2, '9 666'), (3, 10, 1, 'w'), (4, 10, 2, '9 8 666'), (5, 20, 2, 'w')) v (n, s, p, w) ORDER BY n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+SELECT is(pg_temp.found('10.49.0.0/16'), 'E|0|-|- 666 withdrawn 9301-9302-9310 2/1; E|0|-|- 666 withdrawn 9310-9310-9320 1/1', 'one ends as the next begins');
+DELETE FROM bgp.route_event WHERE prefix = '10.49.0.0/16';
+SELECT pg_temp.tell(9305, 6, '10.49.0.0/16', 'w') \g /dev/null
+SELECT is(hunt.scan(), 0, 'nothing has changed');
+SELECT is(pg_temp.found('10.49.0.0/16'), 'E|0|-|- 666 withdrawn 9301-9302-9310 2/1; E|0|-|- 666 withdrawn 9310-9310-9320 1/1', 'as they were');
+SELECT pg_temp.rules('10.50.0.0/16', 1, 50) \g /dev/null
+SELECT pg_temp.tell(9300 + s, 1, '10.50.0.0/16', w) FROM (VALUES (1, 1, '9 666'), (2, 1, '9 5 666'), (3, 10, 'w'), (4, 10, '9 8 666'), (5, 20, 'w')) v (n, s, w) ORDER BY n \g /dev/null
+SELECT hunt.scan() \g /dev/null
+DELETE FROM bgp.route_event WHERE prefix = '10.50.0.0/16';
+SELECT pg_temp.tell(9305, 6, '10.50.0.0/16', 'w') \g /dev/null
+SELECT is(hunt.scan(), 0, 'nothing has changed, of one peer');
+SELECT is(string_agg(concat_ws(' ', first_seen - pg_temp.at(9300), ended_at - pg_temp.at(9300), asns_infected), '; ' ORDER BY first_seen), '00:00:01 00:00:10 {5,9}; 00:00:10 00:00:20 {8,9}', 'as they were, with all on their paths')
+FROM hunt.finding WHERE prefix = '10.50.0.0/16';
 -- announced and withdrawn in the same microsecond
 SELECT pg_temp.rules('10.42.0.0/16') \g /dev/null
 SELECT pg_temp.tell(9850, 5, '10.42.0.0/16', '9 666'), pg_temp.tell(9850, 5, '10.42.0.0/16', 'w') \g /dev/null
