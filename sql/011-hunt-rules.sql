@@ -964,7 +964,7 @@ $$;
 -- hunt.remembered: what the findings of a prefix since a time have kept of rows of the log, as events whose verdict
 -- says of which finding: what the evidence has, and of each peer when it came and was last seen, and how it was lost.
 -- Where the evidence does not have all of it: infected and annotation, what was found so far, and begin_ts, until when
--- it was a finding and open.  as_path of what is from the evidence is any path.
+-- it was a finding and open.  as_path of what is from the evidence is any path.  (100: as many as hunt.follow keeps.)
 CREATE OR REPLACE FUNCTION hunt.remembered(prefix cidr, since timestamptz) RETURNS SETOF hunt.rule_event
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.ts, m.peer_id, m.n + 1000 * (f.nth - 1000000),
@@ -1022,11 +1022,9 @@ BEGIN
 		e.as_path := CASE WHEN e.as_path ~ '[^0-9 ]' THEN e.as_path END;
 	END IF;
 	IF e.kind = 'S' THEN
-		e.verdicts := ARRAY(SELECT ROW(j.type, j.hijacker_asn, j.configured_prefix, j.origin_asn,
-		    coalesce(v.infected, j.infected),
-		    CASE WHEN v.infected IS NULL THEN j.annotation ELSE v.annotation END,
-		    CASE WHEN v.infected IS NULL THEN j.annotation_rank ELSE v.annotation_rank END,
-		    j.min_peers)::hunt.rule_verdict
+		e.verdicts := ARRAY(SELECT CASE WHEN v.infected IS NULL THEN j ELSE ROW(j.type, j.hijacker_asn,
+		    j.configured_prefix, j.origin_asn, v.infected, v.annotation, v.annotation_rank,
+		    j.min_peers)::hunt.rule_verdict END
 		    FROM hunt.judge($1, e.prefix, e.path, e.as_path, e.communities, e.peer_asn) j
 		    WHERE j.type = v.type AND j.hijacker_asn IS NOT DISTINCT FROM v.hijacker_asn);
 	END IF;

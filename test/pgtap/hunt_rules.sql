@@ -902,6 +902,23 @@ SELECT hunt.scan() \g /dev/null
 SELECT is(pg_temp.found('10.42.0.0/16'), 'E|0|-|- 666 withdrawn 9849-9850-9851 2/2', 'what was lost in the microsecond that it came is lost');
 DELETE FROM bgp.rib_horizon;
 
+-- at random: a scan, or the same rules, or nothing
+CREATE FUNCTION pg_temp.look(p cidr, min_peers int, percent int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF random() < 0.4 THEN
+		PERFORM hunt.scan();
+	ELSIF random() < 0.1 THEN
+		PERFORM pg_temp.rules(p, min_peers, percent);
+	END IF;
+END
+$$;
+-- the findings of a prefix are those that a replay of this time gives, with their evidence
+CREATE FUNCTION pg_temp.as_replayed(p cidr, since numeric, until numeric, why text) RETURNS text LANGUAGE sql AS $$
+	SELECT is(string_agg(f.said, E'\n' ORDER BY f.said) FILTER (WHERE f.live), string_agg(f.said, E'\n' ORDER BY f.said) FILTER (WHERE NOT f.live), why || ': as replayed')
+	FROM (SELECT u.live, concat_ws(' ', u.type, u.hijacker_asn, u.first_seen, u.last_seen, u.ended_at, u.peers_seen, u.peers_withdrawn, u.evidence) AS said
+	    FROM (SELECT true AS live, f.* FROM hunt.finding f UNION ALL SELECT false, f.* FROM hunt.replay(pg_temp.at(since), pg_temp.at(until)) f) u WHERE u.prefix = p) f
+$$;
+
 -- at random: updates and sessions of four peers in any order of commits, scans and the same rules in between
 CREATE FUNCTION pg_temp.trial(seed int, min_peers int, percent int) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -913,17 +930,11 @@ BEGIN
 	FOR e IN SELECT n / 2 AS at, 1 + floor(random() * 4)::int AS peer, (ARRAY['w', 'w', '9 64500', '9 667', '9 8 666', '9 666', '9 666', 'down'])[1 + floor(random() * 8)::int] AS what
 	    FROM generate_series(seed * 200, seed * 200 + 30) n ORDER BY random() LOOP
 		PERFORM pg_temp.tell(20000 + e.at, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
-		IF random() < 0.4 THEN
-			PERFORM hunt.scan();
-		ELSIF random() < 0.1 THEN
-			PERFORM pg_temp.rules(p, min_peers, percent);
-		END IF;
+		PERFORM pg_temp.look(p, min_peers, percent);
 	END LOOP;
 	PERFORM hunt.scan();
 	RETURN NEXT is((SELECT count(DISTINCT (r.type, r.hijacker_asn)) - count(*) FROM hunt.finding_row r WHERE r.prefix = p AND r.ended_at IS NULL), 0::bigint, format('at random, %s: each is open once', seed));
-	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
-	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn), E'\n'
-	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(20000), pg_temp.at(60000)) f WHERE f.prefix = p), format('at random, %s: as replayed', seed));
+	RETURN NEXT pg_temp.as_replayed(p, 20000, 60000, format('at random, %s', seed));
 END
 $$;
 SELECT pg_temp.trial(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
@@ -949,18 +960,12 @@ BEGIN
 			INSERT INTO bgp.rib_horizon SELECT unnest(losers), (pg_temp.at(noon + 43200) AT TIME ZONE 'UTC')::date;
 		END IF;
 		PERFORM pg_temp.tell(noon + e.n * 1800, e.peer, CASE WHEN e.what <> 'down' THEN p END, e.what);
-		IF random() < 0.4 THEN
-			PERFORM hunt.scan();
-		ELSIF random() < 0.1 THEN
-			PERFORM pg_temp.rules(p, min_peers, percent);
-		END IF;
+		PERFORM pg_temp.look(p, min_peers, percent);
 	END LOOP;
 	PERFORM hunt.scan();
 	DELETE FROM bgp.rib_horizon;
 	INSERT INTO bgp.route_event SELECT * FROM pg_temp.gone g WHERE g.prefix = p;
-	RETURN NEXT is((SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn, f.evidence), E'\n' ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn)
-	    FROM hunt.finding f WHERE f.prefix = p), (SELECT string_agg(concat_ws(' ', f.type, f.hijacker_asn, f.first_seen, f.last_seen, f.ended_at, f.peers_seen, f.peers_withdrawn, f.evidence), E'\n'
-	    ORDER BY f.first_seen, f.last_seen, f.ended_at, f.type, f.hijacker_asn) FROM hunt.replay(pg_temp.at(noon), pg_temp.at(noon + 86400)) f WHERE f.prefix = p), format('the log lost a day, %s: as replayed', seed));
+	RETURN NEXT pg_temp.as_replayed(p, noon, noon + 86400, format('the log lost a day, %s', seed));
 END
 $$;
 SELECT pg_temp.trial_dropped(n, 1 + n % 3, (ARRAY[80, 50, 100])[1 + n % 3]) FROM generate_series(1, 45) n;
